@@ -1,0 +1,34 @@
+import { type BufferDefinition, defineBuffer } from '@backpressure/core';
+import { type Flight, flightSchema } from './flight.js';
+import type { BufferSpec } from './messages.js';
+
+/** Batches that one consumer process flushes at the same time. */
+export const FLUSH_SLOTS = 2;
+
+/** The latency of a flush that the shared interval aims for. */
+export const TARGET_LATENCY_MS = 200;
+
+/** The floor of the shared interval. */
+export const MIN_FLUSH_INTERVAL_MS = 100;
+
+/** 250 flights, or an eighth of a small buffer. */
+export function batchSizeFor(capacity: number): number {
+  return Math.min(250, Math.max(1, Math.floor(capacity / 8)));
+}
+
+/** The buffer, the same for every process of the demo. */
+export function flightsBuffer({ name, capacity, strategy }: BufferSpec): BufferDefinition<Flight> {
+  return defineBuffer<Flight>({
+    name,
+    schema: flightSchema,
+    maxBufferSize: capacity,
+    strategy,
+    sampleRate: 10,
+    maxBlockTimeMs: 5_000,
+    batchSize: batchSizeFor(capacity),
+    minFlushIntervalMs: MIN_FLUSH_INTERVAL_MS,
+    maxFlushIntervalMs: 10_000,
+    targetLatencyMs: TARGET_LATENCY_MS,
+    control: { algorithm: 'interval' },
+  });
+}

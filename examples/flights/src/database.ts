@@ -1,0 +1,28 @@
+/** Process: an embedded Postgres that several connections can use, in memory, on a loopback port. */
+import { setPriority } from 'node:os';
+import { PGlite } from '@electric-sql/pglite';
+import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
+import type { FromDatabase } from './messages.js';
+import { joinParent } from './parent.js';
+
+const parent = joinParent<{ maxConnections: number }, FromDatabase>();
+
+// Its pg_sleep spins instead of sleeping: on a small machine the others come first.
+setPriority(10);
+
+const database = await PGlite.create();
+const server = new PGLiteSocketServer({
+  db: database,
+  host: '127.0.0.1',
+  port: 0,
+  maxConnections: parent.spec.maxConnections,
+});
+await server.start();
+parent.on('stop', () => void stop());
+await parent.send({ kind: 'ready', url: `postgres://postgres@${server.getServerConn()}/postgres?sslmode=disable` });
+
+async function stop(): Promise<void> {
+  await server.stop();
+  await database.close();
+  parent.leave();
+}

@@ -1,0 +1,177 @@
+import type { ChalkInstance } from 'chalk';
+import type { ConsumerTally, ProducerTally } from './messages.js';
+import { byReason, count, milliseconds, sum } from './numbers.js';
+import type { Books } from './view.js';
+
+/** Everything that was counted, by everyone who counted. */
+export interface Evidence {
+  readonly capacity: number;
+  readonly durationMs: number;
+  /** Redis' counters after the drain. */
+  readonly books: Books;
+  readonly downstreamRows: number;
+  readonly sampler: {
+    readonly samples: number;
+    readonly maxSize: number;
+    readonly remaining: number;
+    readonly failed: string | undefined;
+  };
+  readonly producers: readonly { readonly tally: ProducerTally; readonly died: boolean }[];
+  readonly consumers: readonly { readonly tally: ConsumerTally; readonly died: boolean }[];
+  /** The path of the buffer through its states. */
+  readonly states: readonly string[];
+  readonly intervalMs: { readonly min: number; readonly max: number; readonly last: number };
+  readonly interrupted: boolean;
+}
+
+export interface Check {
+  readonly claim: string;
+  readonly figures: string;
+  readonly holds: boolean;
+}
+
+/** `offered = accepted + refused` and `accepted = flushed + evicted + … + what is left`: by how many items they fail. */
+export function ledgerImbalance(books: Books): number {
+  const refused = sum(Object.values(books.refused));
+  const ended = books.flushed + books.evicted + books.expired + books.purged + books.dead;
+  const atTheDoor = books.offered - books.accepted - refused;
+  const inside = books.accepted - ended - books.ready - books.inFlight;
+  return Math.abs(atTheDoor) + Math.abs(inside);
+}
+
+/** Compares the independent counts. The run has failed unless every check holds. */
+export function checkEvidence(evidence: Evidence): Check[] {
+  const { books, capacity, sampler } = evidence;
+  const refused = sum(Object.values(books.refused));
+  const remaining = books.ready + books.inFlight;
+  return [
+    equal('the ledger balances', 'imbalance', ledgerImbalance(books), 'expected', 0),
+    equal(
+      'all was flushed out',
+      'left by the counters',
+      remaining,
+      'left by the sampler',
+      sampler.remaining,
+      remaining === 0,
+    ),
+    equal('the database has each flushed item once', 'rows', evidence.downstreamRows, 'flushed', books.flushed),
+    {
+      claim: 'the bound held',
+      figures: `high-water mark ${count(books.maxSize)} of ${count(capacity)}`,
+      holds: books.maxSize <= capacity,
+    },
+    {
+      claim: 'the independent sampler agrees',
+      figures: `at most ${count(sampler.maxSize)} in ${count(sampler.samples)} samples${sampler.failed === undefined ? '' : `, one failed: ${sampler.failed}`}`,
+      holds: sampler.samples > 0 && sampler.maxSize <= books.maxSize && sampler.failed === undefined,
+    },
+    ...producerChecks(evidence, refused),
+  ];
+}
+
+function producerChecks({ books, producers }: Evidence, refused: number): Check[] {
+  const total = (pick: (tally: ProducerTally) => number) => sum(producers.map(({ tally }) => pick(tally)));
+  const told = {
+    accepted: total((tally) => tally.accepted),
+    refused: total((tally) => sum(Object.values(tally.refused))),
+    evicted: total((tally) => tally.evicted),
+  };
+  const unknown = total((tally) => tally.unknown);
+  const isComplete = unknown === 0 && producers.every(({ died }) => !died);
+  const figures =
+    `accepted ${count(told.accepted)} = ${count(books.accepted)}, ` +
+    `refused ${count(told.refused)} = ${count(refused)}, evicted ${count(told.evicted)} = ${count(books.evicted)}`;
+  if (!isComplete) {
+    // The last words of a dead process are older than its last push, so its tally may only be too low.
+    const holds = told.accepted <= books.accepted && told.refused <= refused && told.evicted <= books.evicted;
+    return [
+      {
+        claim: 'the producers’ own tallies fit (one died or had no answer)',
+        figures: figures.replaceAll('=', '≤'),
+        holds,
+      },
+    ];
+  }
+  const holds = told.accepted === books.accepted && told.refused === refused && told.evicted === books.evicted;
+  return [{ claim: 'the producers’ own tallies agree', figures, holds }];
+}
+
+function equal(claim: string, a: string, left: number, b: string, right: number, also = true): Check {
+  return { claim, figures: `${a} ${count(left)}, ${b} ${count(right)}`, holds: left === right && also };
+}
+
+/** The report as one object, for programs. */
+export function reportObject(evidence: Evidence, checks: readonly Check[]): object {
+  const { books } = evidence;
+  return {
+    ok: checks.every((check) => check.holds),
+    interrupted: evidence.interrupted,
+    offered: books.offered,
+    accepted: books.accepted,
+    refused: nonZero(books.refused),
+    evicted: books.evicted,
+    expired: books.expired,
+    purged: books.purged,
+    flushed: books.flushed,
+    dead: books.dead,
+    remaining: books.ready + books.inFlight,
+    downstreamRows: evidence.downstreamRows,
+    ledgerImbalance: ledgerImbalance(books),
+    capacity: evidence.capacity,
+    maxSize: books.maxSize,
+    sampler: { samples: evidence.sampler.samples, maxSize: evidence.sampler.maxSize },
+    batches: {
+      flushed: sum(evidence.consumers.map(({ tally }) => tally.flushedBatches)),
+      failed: sum(evidence.consumers.map(({ tally }) => tally.failedBatches)),
+    },
+    statesSeen: [...new Set(evidence.states)],
+    statePath: evidence.states,
+    intervalMs: evidence.intervalMs,
+    durationMs: Math.round(evidence.durationMs),
+    checks: checks.map(({ claim, figures, holds }) => ({ claim, figures, holds })),
+  };
+}
+
+/** The report as lines, for people. */
+export function reportLines(evidence: Evidence, checks: readonly Check[], paint: ChalkInstance): string[] {
+  const { books, intervalMs } = evidence;
+  const remaining = books.ready + books.inFlight;
+  const row = (name: string, value: number, note = '') =>
+    ` ${name.padEnd(12)}${paint.bold(count(value).padStart(10))}${note === '' ? '' : `   ${paint.dim(note)}`}`;
+  const rows = sum(evidence.consumers.map(({ tally }) => tally.rows));
+  const again = Math.max(0, rows - evidence.downstreamRows);
+  const ok = checks.every((check) => check.holds);
+  return [
+    '',
+    paint.bold(
+      ` The books after ${(evidence.durationMs / 1000).toFixed(1)} s${evidence.interrupted ? ', interrupted' : ''}`,
+    ),
+    row('offered', books.offered, '= accepted + refused'),
+    row('accepted', books.accepted, '= flushed + evicted + expired + dead + remaining'),
+    row('refused', sum(Object.values(books.refused)), byReason(books.refused)),
+    row('evicted', books.evicted),
+    ...(books.expired > 0 ? [row('expired', books.expired)] : []),
+    ...(books.purged > 0 ? [row('purged', books.purged)] : []),
+    row('dead', books.dead),
+    row(
+      'flushed',
+      books.flushed,
+      again > 0 ? `${count(again)} of them more than once: the insert left them alone` : '',
+    ),
+    row('remaining', remaining),
+    row('rows', evidence.downstreamRows, 'found in the database'),
+    '',
+    ` ${paint.dim('states')}     ${evidence.states.map((state) => state.toUpperCase()).join(' → ')}`,
+    ` ${paint.dim('interval')}   from ${milliseconds(intervalMs.min)} to ${milliseconds(intervalMs.max)}, at last ${milliseconds(intervalMs.last)}`,
+    '',
+    ...checks.map(
+      ({ claim, figures, holds }) => ` ${holds ? paint.green('✓') : paint.red('✗')} ${claim}: ${paint.dim(figures)}`,
+    ),
+    '',
+    ok ? paint.green.bold(' The books balance and the bound held.') : paint.red.bold(' A check failed.'),
+  ];
+}
+
+function nonZero(counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).filter(([, value]) => value > 0));
+}

@@ -1,0 +1,49 @@
+import type { PhaseName } from './schedule.js';
+
+/** The counts that Redis keeps of the buffer; the ledger of the run. */
+export interface Books {
+  readonly offered: number;
+  readonly accepted: number;
+  readonly refused: Readonly<Record<string, number>>;
+  readonly evicted: number;
+  readonly expired: number;
+  readonly purged: number;
+  readonly flushed: number;
+  readonly dead: number;
+  readonly ready: number;
+  readonly inFlight: number;
+  /** Largest size ever. */
+  readonly maxSize: number;
+}
+
+/** One moment of the run, as the live view, the plain lines and the sentences show it. */
+export interface Moment {
+  readonly elapsedMs: number;
+  readonly phase: PhaseName | 'draining';
+  readonly books: Books;
+  readonly state: string;
+  readonly size: number;
+  readonly intervalMs: number;
+  readonly inFlightBatches: number;
+  /** Per second, over the last moments. */
+  readonly offeredPerS: number;
+  readonly acceptedPerS: number;
+  readonly flushedPerS: number;
+  /** Median latency of the flushes of the last two seconds; the last known one when there were none. */
+  readonly latencyMs: number;
+  readonly processes: readonly ProcessView[];
+}
+
+export interface ProcessView {
+  readonly label: string;
+  readonly pid: number;
+  readonly alive: boolean;
+  /** What it did lately, such as `1,003/s`. */
+  readonly doing: string;
+}
+
+export interface Sentence {
+  readonly atMs: number;
+  readonly text: string;
+  readonly kind: 'state' | 'interval' | 'world';
+}

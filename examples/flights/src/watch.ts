@@ -1,0 +1,119 @@
+import { type BufferStore, openRedisStore, type Snapshot, type StoreEvent } from '@backpressure/core/store';
+import { sum } from './numbers.js';
+import type { BufferEvent } from './story.js';
+import type { Books, Moment, ProcessView } from './view.js';
+
+/** Rates are taken over about this long. */
+const RATE_WINDOW_MS = 1_500;
+const EVENTS_PER_READ = 500;
+
+/** What the library does not know of the moment. */
+interface Surroundings {
+  readonly elapsedMs: number;
+  readonly phase: Moment['phase'];
+  readonly latencyMs: number;
+  readonly processes: readonly ProcessView[];
+}
+
+interface Totals {
+  readonly atMs: number;
+  readonly offered: number;
+  readonly accepted: number;
+  readonly flushed: number;
+}
+
+/** Reads the buffer through the library: its counters, and what has happened since the last reading. */
+export class Watch {
+  readonly #store: BufferStore;
+  readonly #states: string[] = ['normal'];
+  readonly #intervalsMs: number[] = [];
+  #lastEventId: string | undefined;
+  #totals: Totals[] = [];
+
+  constructor(bufferName: string, redisUrl: string) {
+    this.#store = openRedisStore(bufferName, redisUrl);
+  }
+
+  /** Every state the buffer was in, in order. */
+  get states(): readonly string[] {
+    return this.#states;
+  }
+
+  /** Every value of the shared interval that was seen, in order. */
+  get intervalsMs(): readonly number[] {
+    return this.#intervalsMs;
+  }
+
+  async read(surroundings: Surroundings): Promise<{ moment: Moment; events: BufferEvent[] }> {
+    const snapshot = await this.#store.snapshot();
+    const news = await this.#store.events({
+      limit: EVENTS_PER_READ,
+      ...(this.#lastEventId === undefined ? {} : { after: this.#lastEventId }),
+    });
+    this.#lastEventId = news.at(-1)?.id ?? this.#lastEventId;
+    // Redis' clock dates the events, ours the run.
+    const offsetMs = surroundings.elapsedMs - snapshot.nowMs;
+    const events = news.flatMap((event) => eventOf(event, offsetMs));
+    for (const event of events) {
+      if (event.kind === 'state') this.#states.push(event.to);
+      else this.#intervalsMs.push(event.toMs);
+    }
+    this.#intervalsMs.push(snapshot.vitals.intervalMs);
+    return { moment: this.#momentOf(snapshot, surroundings), events };
+  }
+
+  async close(): Promise<void> {
+    await this.#store.close();
+  }
+
+  #momentOf({ vitals, ...snapshot }: Snapshot, surroundings: Surroundings): Moment {
+    const books = booksOf({ vitals, ...snapshot });
+    const { offered, accepted, flushed } = books;
+    const now = { atMs: surroundings.elapsedMs, offered, accepted, flushed };
+    const first = this.#totals.find((totals) => totals.atMs >= now.atMs - RATE_WINDOW_MS) ?? now;
+    this.#totals = [...this.#totals.filter((totals) => totals.atMs >= first.atMs), now];
+    const perS = (name: 'offered' | 'accepted' | 'flushed') =>
+      now.atMs === first.atMs ? 0 : ((now[name] - first[name]) / (now.atMs - first.atMs)) * 1000;
+    return {
+      ...surroundings,
+      books,
+      state: vitals.state,
+      size: vitals.size,
+      intervalMs: vitals.intervalMs,
+      inFlightBatches: vitals.inFlightBatches,
+      offeredPerS: perS('offered'),
+      acceptedPerS: perS('accepted'),
+      flushedPerS: perS('flushed'),
+    };
+  }
+}
+
+function booksOf({ counters, vitals, inFlight, maxSize }: Snapshot): Books {
+  const { offered, accepted, refused, expired, purged, flushed, dead } = counters;
+  const evicted = sum(Object.values(counters.evicted));
+  return {
+    offered,
+    accepted,
+    refused,
+    evicted,
+    expired,
+    purged,
+    flushed,
+    dead,
+    ready: vitals.ready,
+    inFlight,
+    maxSize,
+  };
+}
+
+function eventOf(event: StoreEvent, offsetMs: number): BufferEvent[] {
+  const atMs = Math.max(0, event.atMs + offsetMs);
+  switch (event.kind) {
+    case 'state':
+      return [{ kind: 'state', atMs, from: event.from, to: event.to, size: event.size }];
+    case 'interval':
+      return [{ kind: 'interval', atMs, fromMs: event.fromMs, toMs: event.toMs, p50Ms: event.p50Ms }];
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,184 @@
+import * as z from 'zod';
+import { BufferClient, type StoreOptions } from '../buffer/client.js';
+import type { BufferDefinition } from '../buffer/definition.js';
+import { awaitDrain, type DrainResult } from '../buffer/drain.js';
+import { type BufferStatus, statusOf } from '../buffer/status.js';
+import { type BackpressureConfig, type BackpressureOptions, checkOptions, completeConfig, faultsOf } from '../domain/config.js';
+import { statedFields } from '../domain/config-fields.js';
+import { ConfigError, ProtocolError } from '../domain/errors.js';
+import type { Lane } from '../domain/lane.js';
+import type { StoreEvent } from '../domain/store-port.js';
+
+const MAX_PATCH_ATTEMPTS = 20;
+const PAGE = 1000;
+
+/** A dead letter as an operator sees it. */
+export interface DeadLetterEntry<T> {
+  readonly id: string;
+  readonly itemId: string;
+  /** Undefined when the payload can't be decoded; `payload` has it as it is. */
+  readonly item: T | undefined;
+  readonly payload: string;
+  readonly cause: string;
+  readonly attempts: number;
+  readonly priority: Lane;
+  readonly firstFailedAtMs: number;
+  readonly lastFailedAtMs: number;
+}
+
+const drainSchema = z.strictObject({ timeoutMs: z.int().min(0).max(86_400_000).default(60_000) });
+const pauseSchema = z.strictObject({ intake: z.boolean().optional(), flush: z.boolean().optional() });
+const pageSchema = z.strictObject({ limit: z.int().min(1).max(PAGE).default(100), before: z.string().optional() });
+
+/** Watches and steers one buffer for the whole fleet. */
+export class BackpressureAdmin<T = unknown> {
+  readonly #client: BufferClient<T>;
+
+  /** @throws ConfigError for a connection that can't be used */
+  constructor(buffer: BufferDefinition<T>, options: StoreOptions) {
+    this.#client = new BufferClient(buffer, options);
+  }
+
+  /** Everything about the buffer at one instant. */
+  async status(): Promise<BufferStatus> {
+    await this.#client.open();
+    return statusOf(this.#client.definition.name, await this.#client.store.snapshot());
+  }
+
+  /** The configuration in force. */
+  async config(): Promise<BackpressureConfig> {
+    await this.#client.open();
+    return (await this.#client.store.config())?.config ?? this.#client.config;
+  }
+
+  /**
+   * Changes options for the whole fleet, at once and until they are changed again; definitions that are declared later
+   * don't undo it. After a limit is lowered nothing is admitted until the size is below it.
+   *
+   * @throws ConfigError that lists every fault; then nothing is changed
+   */
+  async configure(patch: BackpressureOptions): Promise<BackpressureConfig> {
+    const subject = `The change of buffer "${this.#client.definition.name}"`;
+    checkOptions(patch, subject);
+    await this.#client.open();
+    for (let attempt = 0; attempt < MAX_PATCH_ATTEMPTS; attempt++) {
+      const stored = await this.#client.store.config();
+      if (stored === undefined) throw new ProtocolError(`Buffer "${this.#client.definition.name}" is not declared.`);
+      const config = completeConfig(merge(stored.config, patch), subject, patch);
+      const request = { action: 'patch', fields: statedFields(patch), expectedVersion: stored.version } as const;
+      if ((await this.#client.store.configure(request)).kind === 'ok') return config;
+    }
+    throw new ProtocolError('Others keep changing the configuration; try again.');
+  }
+
+  /** Pauses the intake, the flush, or both (the default) for the whole fleet, until `resume`. */
+  async pause(options: { readonly intake?: boolean; readonly flush?: boolean } = {}): Promise<void> {
+    const { intake, flush } = parse('pause', pauseSchema, options);
+    const both = intake === undefined && flush === undefined;
+    await this.#client.open();
+    await this.#client.store.gate({ action: 'pause', intake: intake ?? both, flush: flush ?? both });
+  }
+
+  /** Ends every pause, and a drain. */
+  async resume(): Promise<void> {
+    await this.#client.open();
+    await this.#client.store.gate({ action: 'resume' });
+  }
+
+  /**
+   * Closes the intake of the whole fleet and waits until the consumers have flushed everything. Deletes nothing. The
+   * intake opens again when the buffer is empty, after `timeoutMs` (0 to 86,400,000, default 60,000) by Redis' clock,
+   * or on `resume`, even if this process dies.
+   */
+  async drain(options: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
+    const { timeoutMs } = parse('drain', drainSchema, options);
+    return awaitDrain(this.#client, timeoutMs);
+  }
+
+  /** Deletes what waits, and counts it as purged; batches in flight go on. Returns how many items it deleted. */
+  async purge(): Promise<number> {
+    await this.#client.open();
+    return (await this.#client.store.purge()).purged;
+  }
+
+  /** State transitions and control decisions, oldest first; the last 1,000 are kept. */
+  async events(options: { readonly after?: string; readonly limit?: number } = {}): Promise<StoreEvent[]> {
+    await this.#client.open();
+    const { after, limit = 100 } = options;
+    return this.#client.store.events({ limit, ...(after === undefined ? {} : { after }) });
+  }
+
+  /** Items that were given up: list them, put them back, or delete them. */
+  readonly deadLetters = {
+    /** Newest first, up to 1,000 (default 100), before the id of an earlier page. */
+    list: async (options: { readonly limit?: number; readonly before?: string } = {}): Promise<DeadLetterEntry<T>[]> => {
+      const { limit, before } = parse('deadLetters.list', pageSchema, options);
+      await this.#client.open();
+      const letters = await this.#client.store.deadLetters({ limit, ...(before === undefined ? {} : { before }) });
+      return letters.map(({ item, ...letter }) => ({
+        ...letter,
+        itemId: item.id,
+        item: this.#decoded(item.payload),
+        payload: item.payload,
+        priority: item.lane,
+      }));
+    },
+    /** Puts them back at the end of their lanes, as far as there is room; all of them without ids. */
+    redrive: (ids?: readonly string[]): Promise<number> => this.#redrive('redrive', ids),
+    /** Deletes them; all of them without ids. */
+    discard: (ids?: readonly string[]): Promise<number> => this.#redrive('discard', ids),
+  };
+
+  /** Deletes every key of the buffer, whatever is in it. Its producers and consumers should be closed. */
+  async destroy(): Promise<void> {
+    await this.#client.store.destroy();
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+
+  async #redrive(action: 'redrive' | 'discard', ids: readonly string[] | undefined): Promise<number> {
+    await this.#client.open();
+    const { store } = this.#client;
+    let total = 0;
+    if (ids !== undefined) {
+      for (let first = 0; first < ids.length; first += PAGE) {
+        total += (await store.redrive({ action, ids: ids.slice(first, first + PAGE) })).count;
+      }
+      return total;
+    }
+    // No more than there are now: what fails again meanwhile is not driven round in circles.
+    let left = (await store.snapshot()).deadLetters;
+    while (left > 0) {
+      const { count, remaining } = await store.redrive({ action });
+      total += count;
+      left = count === 0 ? 0 : Math.min(left - count, remaining);
+    }
+    return total;
+  }
+
+  #decoded(payload: string): T | undefined {
+    try {
+      return this.#client.definition.decode(payload);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function merge(config: BackpressureConfig, patch: BackpressureOptions): object {
+  const merged: Record<string, unknown> = { ...config };
+  for (const [option, value] of Object.entries(patch)) {
+    const old = merged[option];
+    const nested = typeof value === 'object' && value !== null && typeof old === 'object' && old !== null;
+    if (value !== undefined) merged[option] = nested ? { ...old, ...value } : value;
+  }
+  return merged;
+}
+
+function parse<S extends z.ZodType>(call: string, schema: S, input: unknown): z.output<S> {
+  const parsed = schema.safeParse(input);
+  if (!parsed.success) throw new ConfigError(`The options of ${call}`, faultsOf(parsed.error, input));
+  return parsed.data;
+}

@@ -1,0 +1,190 @@
+import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { hostname } from 'node:os';
+import type { BackpressureConfig } from '../domain/config.js';
+import { configFields, statedFields } from '../domain/config-fields.js';
+import { ClosedError, ConfigMismatchError } from '../domain/errors.js';
+import type { BackpressureState } from '../domain/state.js';
+import type { BufferStore, CallOptions, FleetNode, Signal, Vitals } from '../domain/store-port.js';
+import type { ConnectionInput } from '../redis/connection.js';
+import { openRedisStore } from '../redis/open-redis-store.js';
+import type { BufferDefinition } from './definition.js';
+
+const HEARTBEAT_MS = 2_000;
+const HEARTBEAT_TTL_MS = 3 * HEARTBEAT_MS;
+
+/** Where a buffer lives: a connection to Redis, or a store that the caller owns (`MemoryStore`, a test's). */
+export type StoreOptions =
+  | {
+      /**
+       * A URL, ioredis options, or an ioredis client (`Redis` or `Cluster`). A client is a template: it is duplicated,
+       * never used, changed or closed.
+       */
+      readonly connection: ConnectionInput;
+      readonly store?: undefined;
+      /** How long a call may wait for Redis, in ms. Default 5,000. A larger value rides out longer failovers. */
+      readonly deadlineMs?: number | undefined;
+    }
+  | { readonly store: BufferStore; readonly connection?: undefined; readonly deadlineMs?: number | undefined };
+
+interface ClientEvents {
+  state: [change: { readonly from: BackpressureState; readonly to: BackpressureState; readonly stateEpoch: number }];
+  /** The shared flush interval changed. */
+  interval: [change: { readonly fromMs: number; readonly toMs: number }];
+  config: [config: BackpressureConfig];
+  signal: [signal: Signal];
+  error: [error: unknown];
+}
+
+/**
+ * What a producer, a consumer and an admin have in common: the store, the configuration in force, the last known
+ * state, the signals, and the sign of life.
+ */
+export class BufferClient<T> extends EventEmitter<ClientEvents> {
+  readonly definition: BufferDefinition<T>;
+  readonly store: BufferStore;
+  /** This process, as the fleet sees it; an admin is not on the list. */
+  readonly node: FleetNode | undefined;
+  readonly #ownsStore: boolean;
+  #config: BackpressureConfig;
+  #configVersion = 0;
+  #reloading = false;
+  #vitals: Vitals | undefined;
+  #state: BackpressureState = 'normal';
+  #stateEpoch = 0;
+  #opening: Promise<void> | undefined;
+  #unsubscribe: (() => Promise<void>) | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(definition: BufferDefinition<T>, options: StoreOptions, node?: Pick<FleetNode, 'role' | 'slots'>) {
+    super();
+    this.definition = definition;
+    this.#config = definition.config;
+    this.#ownsStore = options.store === undefined;
+    this.store = options.store ?? openRedisStore(definition.name, options.connection, options);
+    this.node = node && { ...node, id: nodeId() };
+  }
+
+  /** The configuration in force, as last read; the definition's own until the first answer. */
+  get config(): BackpressureConfig {
+    return this.#config;
+  }
+
+  /** The newest vitals that any reply carried. */
+  get vitals(): Vitals | undefined {
+    return this.#vitals;
+  }
+
+  /** The last known state. */
+  get state(): BackpressureState {
+    return this.#state;
+  }
+
+  /**
+   * Declares the definition and listens to the signals. Called again it does nothing; after a failure it tries again.
+   *
+   * @throws ConfigMismatchError, StoreUnavailableError, ConfigError (a server that can't be used)
+   */
+  async open(call?: CallOptions): Promise<void> {
+    if (this.#closed) throw new ClosedError(`Buffer "${this.definition.name}"`);
+    this.#opening ??= this.#open(call).catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  /** Takes note of what a reply said. Older news than the last is ignored. */
+  observe(vitals: Vitals): void {
+    const last = this.#vitals;
+    if (last !== undefined && vitals.revision < last.revision) return;
+    this.#vitals = vitals;
+    if (last !== undefined && last.intervalMs !== vitals.intervalMs) {
+      this.emit('interval', { fromMs: last.intervalMs, toMs: vitals.intervalMs });
+    }
+    this.#observeState(vitals.state, vitals.stateEpoch);
+    if (vitals.configVersion > this.#configVersion) this.#reload();
+  }
+
+  /** Reports an error that no call can carry. Without a listener it is dropped: the next call will say it again. */
+  report(error: unknown): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error);
+  }
+
+  /** Leaves: signs off, ends the subscription, gives back the connection. Never throws. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#heartbeat);
+    await this.#opening?.catch(() => {});
+    if (this.node !== undefined && this.#vitals !== undefined) {
+      await this.store.heartbeat({ node: this.node, ttlMs: 0 }, { deadlineMs: 500 }).catch(() => {});
+    }
+    await this.#unsubscribe?.().catch(() => {});
+    if (this.#ownsStore) await this.store.close().catch(() => {});
+  }
+
+  async #open(call?: CallOptions): Promise<void> {
+    const { definition, store } = this;
+    const reply = await store.configure(
+      {
+        action: 'declare',
+        stated: statedFields(definition.stated),
+        complete: configFields(definition.config),
+        onConfigMismatch: definition.onConfigMismatch,
+      },
+      call,
+    );
+    if (reply.kind === 'mismatch') throw new ConfigMismatchError(definition.name, reply.mismatches);
+    await this.#readConfig(call);
+    this.#unsubscribe ??= await store.subscribe((signal) => this.#onSignal(signal));
+    await this.#beat(call);
+    if (this.node === undefined || this.#closed) return;
+    this.#heartbeat = setInterval(() => void this.#beat().catch((error: unknown) => this.report(error)), HEARTBEAT_MS);
+    this.#heartbeat.unref();
+  }
+
+  async #beat(call?: CallOptions): Promise<void> {
+    if (this.node === undefined) return this.observe((await this.store.snapshot(call)).vitals);
+    this.observe(await this.store.heartbeat({ node: this.node, ttlMs: HEARTBEAT_TTL_MS }, call));
+  }
+
+  #onSignal(signal: Signal): void {
+    if (signal.kind === 'state') this.#observeState(signal.state, signal.stateEpoch);
+    else if (signal.kind === 'config' && signal.version > this.#configVersion) this.#reload();
+    this.emit('signal', signal);
+  }
+
+  #observeState(state: BackpressureState, stateEpoch: number): void {
+    if (stateEpoch <= this.#stateEpoch) return;
+    const from = this.#state;
+    this.#state = state;
+    this.#stateEpoch = stateEpoch;
+    if (from !== state) this.emit('state', { from, to: state, stateEpoch });
+  }
+
+  #reload(): void {
+    if (this.#reloading || this.#closed) return;
+    this.#reloading = true;
+    void this.#readConfig()
+      .catch((error: unknown) => this.report(error))
+      .finally(() => {
+        this.#reloading = false;
+      });
+  }
+
+  async #readConfig(call?: CallOptions): Promise<void> {
+    const stored = await this.store.config(call);
+    if (stored === undefined || stored.version <= this.#configVersion) return;
+    const first = this.#configVersion === 0;
+    this.#config = stored.config;
+    this.#configVersion = stored.version;
+    if (!first) this.emit('config', stored.config);
+  }
+}
+
+function nodeId(): string {
+  const host = hostname().replace(/[^A-Za-z0-9_-]/g, '-').slice(0, 40);
+  return `${host}.${process.pid}.${randomBytes(4).toString('hex')}`;
+}

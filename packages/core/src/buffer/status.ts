@@ -1,0 +1,81 @@
+import type { Lane } from '../domain/lane.js';
+import { type BackpressureState, utilizationOf } from '../domain/state.js';
+import type { Counters, FleetNode, Snapshot } from '../domain/store-port.js';
+
+/** A buffer at one instant, for people and programs that watch it. */
+export interface BufferStatus {
+  readonly name: string;
+  readonly state: BackpressureState;
+  /** Since when, in ms since 1970 by Redis' clock. */
+  readonly stateSinceMs: number;
+  /** Items that wait or are in flight: what the limit counts. */
+  readonly size: number;
+  readonly ready: number;
+  readonly readyByLane: Readonly<Record<Lane, number>>;
+  /** Items in batches under a lease or waiting for a retry. */
+  readonly inFlight: number;
+  readonly inFlightBatches: number;
+  readonly retryBatches: number;
+  /** `maxBufferSize`. */
+  readonly capacity: number;
+  readonly bytes: number;
+  /** `maxBufferBytes`, if there is a limit. */
+  readonly capacityBytes: number | undefined;
+  /** The larger of the item and the byte utilization; 1 is full. */
+  readonly utilization: number;
+  /** The largest size ever. */
+  readonly maxSize: number;
+  readonly oldestAgeMs: number;
+  /** Items that leave per second, lately. */
+  readonly drainRate: number;
+  /** At that rate; undefined while nothing leaves. */
+  readonly secondsToDrain: number | undefined;
+  readonly intervalMs: number;
+  readonly lastFlushLatencyMs: number;
+  readonly waiters: number;
+  readonly deadLetters: number;
+  readonly intakePaused: boolean;
+  readonly flushPaused: boolean;
+  readonly counters: Counters;
+  /** 0 when the books balance (I2); always 0 unless somebody else wrote to the keys. */
+  readonly ledgerImbalance: number;
+  readonly nodes: readonly FleetNode[];
+  /** Flush slots of all live consumers. */
+  readonly slots: number;
+  readonly configVersion: number;
+  readonly revision: number;
+}
+
+/** Puts a snapshot into the words of an operator. Pure. */
+export function statusOf(name: string, snapshot: Snapshot): BufferStatus {
+  const { vitals, counters, nowMs: _now, drainUntilMs: _drain, ...rest } = snapshot;
+  const { size, drainRate } = vitals;
+  return {
+    name,
+    ...rest,
+    counters,
+    state: vitals.state,
+    size,
+    ready: vitals.ready,
+    inFlightBatches: vitals.inFlightBatches,
+    capacity: vitals.maxBufferSize,
+    bytes: vitals.bytes,
+    capacityBytes: vitals.maxBufferBytes,
+    utilization: utilizationOf(vitals),
+    drainRate,
+    secondsToDrain: size === 0 ? 0 : drainRate > 0 ? size / drainRate : undefined,
+    intervalMs: vitals.intervalMs,
+    ledgerImbalance: ledgerImbalanceOf(snapshot),
+    configVersion: vitals.configVersion,
+    revision: vitals.revision,
+  };
+}
+
+/** How far the books are from I2: `offered = accepted + refused`, and each accepted item is in exactly one place. */
+export function ledgerImbalanceOf({ counters, vitals, inFlight }: Snapshot): number {
+  const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
+  const { offered, accepted, refused, evicted, expired, purged, dead, flushed } = counters;
+  const intake = offered - accepted - sum(refused);
+  const outlet = accepted - (flushed + sum(evicted) + expired + purged + dead + vitals.ready + inFlight);
+  return Math.abs(intake) + Math.abs(outlet);
+}

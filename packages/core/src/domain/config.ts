@@ -1,0 +1,197 @@
+import * as z from 'zod';
+import { ConfigError, type ConfigFault } from './errors.js';
+import { LANES } from './lane.js';
+
+/** The largest delay that Node's timers take, about 24.8 days. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+const wholeNumber = (min: number, max: number) => {
+  const message = `a whole number from ${min} to ${max}`;
+  return z.int({ error: message }).min(min, { error: message }).max(max, { error: message });
+};
+const share = (text: string, check: (value: number) => boolean) => z.number({ error: text }).refine(check, { error: text });
+const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.enum(values, { error: `one of ${values.join(', ')}` });
+
+/** The options of a buffer. Each is a limit or a policy of the whole fleet, and lives in Redis. */
+const shape = {
+  maxBufferSize: wholeNumber(1, 10_000_000),
+  maxBufferBytes: wholeNumber(1, 1_000_000_000_000).optional(),
+  maxItemBytes: wholeNumber(1, 16_777_216),
+  maxItemAgeMs: wholeNumber(1, 31_536_000_000).optional(),
+  highWatermark: share('a number above lowWatermark and below 1', (value) => value > 0 && value < 1),
+  lowWatermark: share('a number above hysteresis and below highWatermark', (value) => value > 0 && value < 1),
+  hysteresis: share('a number from 0 to below lowWatermark', (value) => value >= 0 && value < 1),
+  strategy: oneOf(['block', 'drop_oldest', 'drop_newest', 'sample']),
+  sampleRate: wholeNumber(1, 1_000_000),
+  maxBlockTimeMs: wholeNumber(0, MAX_TIMER_MS),
+  shed: z
+    .strictObject({ elevated: oneOf(LANES).optional(), critical: oneOf(LANES).optional() }, { error: shedError })
+    .optional(),
+  deadLetterEvictions: z.boolean({ error: 'true or false' }),
+  batchSize: wholeNumber(1, 1000),
+  maxBatchSize: wholeNumber(1, 1000).optional(),
+  minFlushIntervalMs: wholeNumber(0, 3_600_000),
+  maxFlushIntervalMs: wholeNumber(1, 3_600_000),
+  targetLatencyMs: wholeNumber(1, 3_600_000),
+  maxConcurrentFlushes: wholeNumber(1, 10_000),
+  flushTimeoutMs: wholeNumber(1, 3_600_000),
+  leaseMs: wholeNumber(100, 86_400_000),
+  maxAttempts: wholeNumber(1, 1000),
+  backoff: z.strictObject(
+    {
+      type: oneOf(['exponential', 'fixed']).default('exponential'),
+      delayMs: wholeNumber(0, 86_400_000).default(1000),
+      maxDelayMs: wholeNumber(0, 86_400_000).default(60_000),
+    },
+    { error: (issue) => (issue.code === 'unrecognized_keys' ? 'an unknown option' : 'an object { type, delayMs, maxDelayMs }') },
+  ),
+  deadLetterLimit: wholeNumber(0, 10_000_000),
+  control: z.strictObject(
+    { algorithm: oneOf(['interval', 'fixed']).default('interval') },
+    { error: (issue) => (issue.code === 'unrecognized_keys' ? 'an unknown option' : 'an object { algorithm }') },
+  ),
+};
+
+function shedError(issue: { code?: string | undefined }): string {
+  return issue.code === 'unrecognized_keys' ? 'an unknown option' : 'an object { elevated?, critical? }';
+}
+
+const unknownOption = {
+  error: (issue: { code?: string | undefined }) => (issue.code === 'unrecognized_keys' ? 'an unknown option' : 'an object'),
+};
+const completeSchema = z.strictObject(shape, unknownOption);
+const statedSchema = completeSchema.partial();
+
+/** Every option, with the defaults filled in. */
+export type BackpressureConfig = z.output<typeof completeSchema>;
+
+/** What a definition states: any of the options. `undefined` is the same as leaving one out; 0 is 0. */
+export type BackpressureOptions = z.input<typeof statedSchema>;
+
+export const DEFAULT_CONFIG: BackpressureConfig = {
+  maxBufferSize: 10_000,
+  maxItemBytes: 262_144,
+  highWatermark: 0.8,
+  lowWatermark: 0.5,
+  hysteresis: 0.05,
+  strategy: 'drop_oldest',
+  sampleRate: 10,
+  maxBlockTimeMs: 5_000,
+  deadLetterEvictions: false,
+  batchSize: 100,
+  minFlushIntervalMs: 100,
+  maxFlushIntervalMs: 30_000,
+  targetLatencyMs: 500,
+  maxConcurrentFlushes: 64,
+  flushTimeoutMs: 10_000,
+  leaseMs: 15_000,
+  maxAttempts: 5,
+  backoff: { type: 'exponential', delayMs: 1_000, maxDelayMs: 60_000 },
+  deadLetterLimit: 10_000,
+  control: { algorithm: 'interval' },
+};
+
+/**
+ * Checks each option by itself; whether they agree with each other is for `completeConfig`.
+ *
+ * @throws ConfigError that lists every fault.
+ */
+export function checkOptions(stated: unknown, subject: string): BackpressureOptions {
+  const given = withoutUndefined(stated);
+  const parsed = statedSchema.safeParse(given);
+  if (!parsed.success) throw new ConfigError(subject, faultsOf(parsed.error, given));
+  return parsed.data as BackpressureOptions;
+}
+
+/**
+ * Checks what a definition states, fills in the defaults, and checks the whole.
+ *
+ * @throws ConfigError that lists every fault.
+ */
+export function parseOptions(
+  stated: unknown,
+  subject = 'The configuration',
+): { stated: BackpressureOptions; config: BackpressureConfig } {
+  const options = checkOptions(stated, subject);
+  return { stated: options, config: completeConfig({ ...DEFAULT_CONFIG, ...options }, subject, options) };
+}
+
+/**
+ * Checks that the options agree with each other.
+ *
+ * @throws ConfigError that lists every fault.
+ */
+export function completeConfig(config: unknown, subject: string, given: unknown = config): BackpressureConfig {
+  const parsed = completeSchema.safeParse(withoutUndefined(config));
+  if (!parsed.success) throw new ConfigError(subject, faultsOf(parsed.error, config));
+  const faults = crossFaults(parsed.data);
+  if (faults.length > 0) throw new ConfigError(subject, attribute(faults, given));
+  return parsed.data;
+}
+
+function crossFaults(config: BackpressureConfig): ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  const rule = (holds: boolean, option: keyof BackpressureConfig, message: string) => {
+    if (!holds) faults.push({ option, message, received: config[option] });
+  };
+  const c = config;
+  rule(c.lowWatermark < c.highWatermark, 'lowWatermark', `must be below highWatermark, which is ${c.highWatermark}`);
+  rule(c.hysteresis < c.lowWatermark, 'hysteresis', `must be below lowWatermark, which is ${c.lowWatermark}`);
+  rule(
+    c.maxBufferBytes === undefined || c.maxBufferBytes >= c.maxItemBytes,
+    'maxBufferBytes',
+    `must be at least maxItemBytes, which is ${c.maxItemBytes}`,
+  );
+  rule(
+    c.maxBatchSize === undefined || c.maxBatchSize >= c.batchSize,
+    'maxBatchSize',
+    `must be at least batchSize, which is ${c.batchSize}`,
+  );
+  rule(
+    c.minFlushIntervalMs <= c.maxFlushIntervalMs,
+    'minFlushIntervalMs',
+    `must be at most maxFlushIntervalMs, which is ${c.maxFlushIntervalMs}`,
+  );
+  rule(c.leaseMs > c.flushTimeoutMs, 'leaseMs', `must be above flushTimeoutMs, which is ${c.flushTimeoutMs}`);
+  rule(
+    c.backoff.delayMs <= c.backoff.maxDelayMs,
+    'backoff',
+    'delayMs must be at most maxDelayMs',
+  );
+  return faults;
+}
+
+/** Where a rule over two options is broken and only the other one was given, the fault is still named where it shows. */
+function attribute(faults: readonly ConfigFault[], given: unknown): ConfigFault[] {
+  const stated = new Set(Object.keys(typeof given === 'object' && given !== null ? given : {}));
+  return faults.map((fault) =>
+    stated.has(fault.option) ? fault : { ...fault, message: `${fault.message} (its default is ${String(fault.received)})` },
+  );
+}
+
+/** Turns zod's issues into faults with the dotted option, the allowed range and the value that was given. */
+export function faultsOf(error: z.ZodError, input: unknown): ConfigFault[] {
+  return error.issues.flatMap((issue) => {
+    const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
+    return paths.map((path) => ({
+      option: path.map(String).join('.') || '(the whole)',
+      message: issue.code === 'unrecognized_keys' ? 'is not an option' : issue.message,
+      received: valueAt(input, path),
+    }));
+  });
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  let value = input;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[key];
+  }
+  return value;
+}
+
+function withoutUndefined(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined));
+}

@@ -1,0 +1,382 @@
+import type { BackpressureConfig } from './config.js';
+import type { ConfigFields } from './config-fields.js';
+import type { ConfigMismatch, StoreToken } from './errors.js';
+import type { ItemRecord } from './item-record.js';
+import type { Lane } from './lane.js';
+import type { BackpressureState } from './state.js';
+
+/**
+ * The store of one buffer: everything that is decided for the whole fleet. Two implementations, `RedisStore` and
+ * `MemoryStore`, run through one conformance suite. Each method is one atomic step; every time in it is the store's
+ * own clock (I9).
+ *
+ * Every call may throw `StoreUnavailableError` (no answer within the deadline) and `ProtocolError`.
+ */
+export interface BufferStore {
+  readonly name: string;
+
+  /** Declares what a definition states, or changes options at run time. */
+  configure(request: ConfigureRequest, call?: CallOptions): Promise<ConfigureReply>;
+  /** The configuration in force. */
+  config(call?: CallOptions): Promise<StoredConfig | undefined>;
+
+  /** Offers the items of one chunk, in order. Carried out once per token, however often it is sent (I6). */
+  push(request: PushRequest, call?: CallOptions): Promise<PushReply>;
+  /** Gives up or renews places in the line of blocked pushes. */
+  ticket(request: TicketRequest, call?: CallOptions): Promise<TicketReply>;
+
+  /** Takes a batch under a lease, or says why not and when to ask again. */
+  take(request: TakeRequest, call?: CallOptions): Promise<TakeReply>;
+  /** Reports what became of a batch, and may take the next one in the same step. Carried out once per token. */
+  settle(request: SettleRequest, call?: CallOptions): Promise<SettleReply>;
+  /** Renews the lease of a batch. */
+  extend(request: { readonly batchId: string }, call?: CallOptions): Promise<ExtendReply>;
+  /** Says that a process is alive. */
+  heartbeat(request: HeartbeatRequest, call?: CallOptions): Promise<Vitals>;
+
+  /** Pauses, resumes, drains. */
+  gate(request: GateRequest, call?: CallOptions): Promise<Vitals>;
+  /** Deletes what waits: ready items and batches that wait for a retry. Batches in flight go on. */
+  purge(call?: CallOptions): Promise<{ readonly purged: number; readonly vitals: Vitals }>;
+  /** Everything about the buffer at one instant. Writes nothing. */
+  snapshot(call?: CallOptions): Promise<Snapshot>;
+
+  /** Dead letters, newest first, `before` an id of an earlier page. */
+  deadLetters(request: { readonly limit: number; readonly before?: string }, call?: CallOptions): Promise<DeadLetter[]>;
+  /** Puts dead letters back into the buffer, as far as there is room, or deletes them. At most 1,000 a call. */
+  redrive(request: RedriveRequest, call?: CallOptions): Promise<RedriveReply>;
+
+  /** State transitions and control decisions, oldest first, after the given id. */
+  events(request: { readonly after?: string; readonly limit: number }, call?: CallOptions): Promise<StoreEvent[]>;
+  /** Calls back on every signal of this buffer until the returned function is called. Signals may be lost. */
+  subscribe(listener: (signal: Signal) => void): Promise<() => Promise<void>>;
+
+  /** Deletes every key of the buffer. */
+  destroy(call?: CallOptions): Promise<void>;
+  /** Gives back what this store holds (connections, timers). Open calls fail. */
+  close(): Promise<void>;
+}
+
+/** How long a call may take. */
+export interface CallOptions {
+  /** From now, in ms; the store's default is 5,000. */
+  readonly deadlineMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What every reply that changed something carries: the buffer right after the call. */
+export interface Vitals {
+  /** Rises with each call that changed something: one total order over the whole system. */
+  readonly revision: number;
+  readonly state: BackpressureState;
+  /** Rises with each transition. */
+  readonly stateEpoch: number;
+  /** Ready and in flight, in items. */
+  readonly size: number;
+  readonly ready: number;
+  readonly bytes: number;
+  readonly maxBufferSize: number;
+  readonly maxBufferBytes: number | undefined;
+  /** Batches under a lease. */
+  readonly inFlightBatches: number;
+  /** Batches that may be in flight at once, fleet-wide. */
+  readonly permits: number;
+  /** The shared flush interval. */
+  readonly intervalMs: number;
+  /** Items settled per second, lately. */
+  readonly drainRate: number;
+  /** Rises when the configuration changes: time to read it again. */
+  readonly configVersion: number;
+}
+
+/** How a push waits when there is no room. */
+export type WaitMode =
+  /** Not at all: refused as `full`. */
+  | 'never'
+  /** It takes its place in line, under the item's id. */
+  | 'enqueue'
+  /** It holds a place already, under the item's id, and has been woken (or its fallback time has come). */
+  | 'held';
+
+export interface PushItem {
+  /** From `itemId(session, seq, index)` of the *first* call that offered it; the same when it is offered again. */
+  readonly id: string;
+  readonly lane: Lane;
+  readonly payload: string;
+  readonly wait: WaitMode;
+}
+
+export interface PushRequest {
+  readonly token: StoreToken;
+  /** At most 1,000. None at all resolves the token: it returns the recorded answer, or fixes that there is none. */
+  readonly items: readonly PushItem[];
+}
+
+/** What became of an offered item. `waiting` is the only one that is not final. */
+export type PushOutcome = 'accepted' | 'waiting' | RefusalReason;
+
+/** Why the store refused an item. */
+export const REFUSAL_REASONS = ['full', 'sampled', 'shed', 'draining', 'paused', 'too_large', 'timeout', 'aborted'] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
+export interface PushReply {
+  readonly vitals: Vitals;
+  /** One per item, in order. */
+  readonly outcomes: readonly PushOutcome[];
+  /** Items evicted by this call. */
+  readonly evicted: number;
+  /** When a refused item may be offered again with some hope, from the measured drain rate; 0 if none was refused. */
+  readonly retryAfterMs: number;
+  /** True when this is the recorded answer of an earlier execution. */
+  readonly replayed: boolean;
+}
+
+export type TicketRequest =
+  /** Renews the places in line. Needs no token: to do it twice does no harm. */
+  | { readonly action: 'renew'; readonly ids: readonly string[] }
+  /** Leaves the line and counts the final refusal of each item. Carried out once per token. */
+  | {
+      readonly action: 'cancel';
+      readonly token: StoreToken;
+      readonly ids: readonly string[];
+      readonly reason: 'timeout' | 'aborted';
+    };
+
+export interface TicketReply {
+  readonly vitals: Vitals;
+  /** Of those renewed, the ids whose turn it is (or that have lost their place): offer them again now. */
+  readonly due: readonly string[];
+}
+
+export interface TakeRequest {
+  /** Chosen by the taker, new for each batch: `batchId()`. The same id again returns the same batch. */
+  readonly batchId: string;
+}
+
+export type TakeReply =
+  | { readonly kind: 'batch'; readonly vitals: Vitals; readonly batch: TakenBatch }
+  | { readonly kind: 'none'; readonly vitals: Vitals; readonly reason: NoBatchReason; readonly waitMs: number };
+
+/** Why there is no batch to take. */
+export const NO_BATCH_REASONS = ['empty', 'lingering', 'pace', 'permits', 'paused'] as const;
+/**
+ * `empty`: nothing waits. `lingering`: too few for a batch, and not for long enough. `pace`: the shared interval.
+ * `permits`: as many batches are in flight as may be. `paused`: an operator paused the flush. `waitMs` says when to ask
+ * again at the latest: the time until something falls due, or 1,000.
+ */
+export type NoBatchReason = (typeof NO_BATCH_REASONS)[number];
+
+export interface TakenBatch {
+  readonly id: string;
+  readonly items: readonly ItemRecord[];
+  /** Failed flushes so far, lost leases included; 0 for fresh items. */
+  readonly attempts: number;
+  /** The lease ends this long after the store granted it. */
+  readonly leaseMs: number;
+  readonly flushTimeoutMs: number;
+}
+
+/** What became of one item of a batch. */
+export type ItemSettlement =
+  | { readonly outcome: 'acked' }
+  | { readonly outcome: 'retry'; readonly cause: string }
+  /** Not to be retried: to the dead letters. */
+  | { readonly outcome: 'dead'; readonly cause: string };
+
+export type BatchSettlement =
+  /** Every item was flushed. */
+  | { readonly kind: 'acked' }
+  /** The batch failed as a whole: it is halved and retried with backoff; a single item dies at `maxAttempts`. */
+  | { readonly kind: 'failed'; readonly cause: string }
+  /** Item by item: an item named in a failure dies at `maxAttempts`. */
+  | { readonly kind: 'items'; readonly items: readonly ItemSettlement[] }
+  /** Given back untried by a process that leaves: due at once, no attempt counted. */
+  | { readonly kind: 'released' };
+
+export interface SettleRequest {
+  /** Of the flush slot: one session per slot, `seq` rises with each settlement. */
+  readonly token: StoreToken;
+  readonly batchId: string;
+  readonly settlement: BatchSettlement;
+  /** How long the flush took; not given for a release. */
+  readonly latencyMs: number | undefined;
+  /** In [0, 1): spreads the retry delay. */
+  readonly jitter: number;
+  /** The downstream asked for at least this pause before a retry; not given: the backoff alone decides. */
+  readonly minRetryDelayMs?: number;
+  /** Ids (from `batchId()`) for the batches that a failure makes: up to two. */
+  readonly retryIds: readonly [string, string];
+  /** Takes the next batch in the same step, under this id. */
+  readonly next?: TakeRequest;
+}
+
+export interface SettleReply {
+  readonly vitals: Vitals;
+  /** `stale`: another process owns the batch now, or it has been settled; nothing was written. */
+  readonly kind: 'settled' | 'stale';
+  readonly flushed: number;
+  readonly retried: number;
+  readonly dead: number;
+  /** Of the failed items, when the first retry is due; 0 if none was retried. */
+  readonly retryAfterMs: number;
+  readonly next?: TakeReply;
+}
+
+export interface ExtendReply {
+  /** False when the lease is lost: another process owns the batch, or it was settled. */
+  readonly extended: boolean;
+  readonly leaseMs: number;
+}
+
+export interface HeartbeatRequest {
+  readonly node: FleetNode;
+  /** It counts as gone after this time; 0 takes it off the list at once. */
+  readonly ttlMs: number;
+}
+
+/** A live process. */
+export interface FleetNode {
+  readonly role: 'producer' | 'consumer';
+  /** `host.pid.random`, no colon. */
+  readonly id: string;
+  /** Flush slots (concurrency) of a consumer; 0 for a producer. */
+  readonly slots: number;
+}
+
+export type GateRequest =
+  | { readonly action: 'pause'; readonly intake: boolean; readonly flush: boolean }
+  | { readonly action: 'resume' }
+  /** Closes the intake until the buffer is empty, but at most for this time. Retries fall due at once. */
+  | { readonly action: 'drain'; readonly timeoutMs: number };
+
+/** `error` refuses to start, `adopt` takes what is declared, `apply` declares this definition's values. */
+export type OnConfigMismatch = 'error' | 'adopt' | 'apply';
+
+export type ConfigureRequest =
+  /** What a definition states, and the whole for a buffer that does not exist yet. */
+  | {
+      readonly action: 'declare';
+      readonly stated: ConfigFields;
+      readonly complete: ConfigFields;
+      readonly onConfigMismatch: OnConfigMismatch;
+    }
+  /** Changes options for all. Refused (`conflict`) unless the version is still this one. */
+  | { readonly action: 'patch'; readonly fields: ConfigFields; readonly expectedVersion: number };
+
+export type ConfigureReply =
+  | { readonly kind: 'ok'; readonly version: number }
+  | { readonly kind: 'mismatch'; readonly mismatches: readonly ConfigMismatch[] }
+  | { readonly kind: 'conflict'; readonly version: number };
+
+export interface StoredConfig {
+  readonly version: number;
+  readonly config: BackpressureConfig;
+}
+
+/** The monotone counts of a buffer, in items unless said otherwise. */
+export interface Counters {
+  readonly offered: number;
+  readonly accepted: number;
+  readonly refused: Readonly<Record<RefusalReason, number>>;
+  /** Evicted and not dead-lettered, by lane. */
+  readonly evicted: Readonly<Record<Lane, number>>;
+  readonly expired: number;
+  readonly purged: number;
+  readonly flushed: number;
+  /** Dead-lettered, evictions included, less what was redriven. */
+  readonly dead: number;
+  readonly redriven: number;
+  /** Dead letters deleted because `deadLetterLimit` was reached. */
+  readonly deadTrimmed: number;
+  readonly deadDiscarded: number;
+  /** Items sent to a retry. */
+  readonly retried: number;
+  /** Batches whose lease ended before they were settled. */
+  readonly leasesLost: number;
+  /** Settlements that came too late. */
+  readonly staleSettlements: number;
+  /** Batches settled. */
+  readonly batchesSettled: number;
+  /** Batches that failed, in part or as a whole. */
+  readonly batchesFailed: number;
+}
+
+export interface Snapshot {
+  readonly vitals: Vitals;
+  readonly nowMs: number;
+  readonly counters: Counters;
+  readonly readyByLane: Readonly<Record<Lane, number>>;
+  readonly inFlight: number;
+  /** Batches that wait for a retry. */
+  readonly retryBatches: number;
+  readonly deadLetters: number;
+  readonly waiters: number;
+  /** Largest size ever. */
+  readonly maxSize: number;
+  /** Age of the oldest ready item; 0 when nothing waits. */
+  readonly oldestAgeMs: number;
+  /** Since when the state is what it is. */
+  readonly stateSinceMs: number;
+  readonly intakePaused: boolean;
+  readonly flushPaused: boolean;
+  /** When DRAINING ends at the latest; 0 when nothing drains. */
+  readonly drainUntilMs: number;
+  readonly lastFlushLatencyMs: number;
+  /** Live processes. */
+  readonly nodes: readonly FleetNode[];
+  /** Live flush slots of the whole fleet. */
+  readonly slots: number;
+}
+
+export interface DeadLetter {
+  readonly id: string;
+  readonly item: ItemRecord;
+  readonly cause: string;
+  readonly attempts: number;
+  readonly firstFailedAtMs: number;
+  readonly lastFailedAtMs: number;
+}
+
+export interface RedriveRequest {
+  readonly action: 'redrive' | 'discard';
+  /** Ids of dead letters; all (oldest first, up to 1,000) when not given. */
+  readonly ids?: readonly string[];
+}
+
+export interface RedriveReply {
+  readonly vitals: Vitals;
+  readonly count: number;
+  /** Dead letters that are left. */
+  readonly remaining: number;
+}
+
+export type StoreEvent =
+  | {
+      readonly id: string;
+      readonly atMs: number;
+      readonly kind: 'state';
+      readonly from: BackpressureState;
+      readonly to: BackpressureState;
+      readonly stateEpoch: number;
+      readonly size: number;
+    }
+  | {
+      readonly id: string;
+      readonly atMs: number;
+      readonly kind: 'interval';
+      readonly fromMs: number;
+      readonly toMs: number;
+      readonly p50Ms: number;
+      readonly samples: number;
+      readonly reason: 'slow' | 'fast';
+    };
+
+export type Signal =
+  /** There is room: these blocked pushes may try again. */
+  | { readonly kind: 'space'; readonly ids: readonly string[] }
+  /** Items wait that nobody was told of. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'state'; readonly state: BackpressureState; readonly stateEpoch: number }
+  | { readonly kind: 'config'; readonly version: number }
+  /** Signals may have been missed (the subscription was lost and is back): look for yourself. */
+  | { readonly kind: 'resync' };

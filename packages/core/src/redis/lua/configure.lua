@@ -1,0 +1,126 @@
+#!lua
+--- configure - declares what a definition states, or changes options at run time, for the whole fleet.
+-- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
+-- ARGV[1] action declare or patch
+-- ARGV[2] onMismatch for declare: error, adopt or apply; for patch: the version it was made from
+-- ARGV[3] layout of the keys that the caller speaks
+-- ARGV[4] stated how many pairs of ARGV[5..] are stated (declare) or patched (patch)
+-- ARGV[5..] pairs option, value: the stated ones, then (declare) the whole configuration for a new buffer
+-- Returns {'ok', version}
+-- Returns {'mismatch', option, declared, stated, ...}: nothing was written
+-- Returns {'conflict', version}: somebody else changed it in between, nothing was written
+-- Errors BP_LAYOUT, BP_BAD_CONFIG, BP_NOT_DECLARED (patch of a buffer that nobody declared)
+-- Holds I5 one limit
+-- Cost O(options)
+--- @include "open_buffer"
+--- @include "move_state"
+--- @include "save_buffer"
+local config_key, state_key = KEYS[1], KEYS[2]
+local action = ARGV[1]
+local on_mismatch = ARGV[2]
+local layout = ARGV[3]
+local stated = tonumber(ARGV[4])
+local FIRST_PAIR = 5
+
+local stored = {}
+local flat = redis.call('HGETALL', config_key)
+for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
+
+local version = tonumber(stored.version or 0)
+local writes, deletes = {}, {}
+local changed = false
+
+local function write(field, value)
+  writes[#writes + 1] = field
+  writes[#writes + 1] = value
+end
+
+local function make_effective(option, value)
+  if stored[option] == value then return end
+  write(option, value)
+  changed = true
+end
+
+local function each_stated(visit)
+  for i = 0, stated - 1 do visit(ARGV[FIRST_PAIR + 2 * i], ARGV[FIRST_PAIR + 2 * i + 1]) end
+end
+
+local function create()
+  for i = FIRST_PAIR + 2 * stated, #ARGV - 1, 2 do write(ARGV[i], ARGV[i + 1]) end
+  each_stated(function(option, value) write('declared:' .. option, value) end)
+  write('layout', layout)
+  changed = true
+end
+
+local function mismatches()
+  local found = {}
+  each_stated(function(option, value)
+    local declared = stored['declared:' .. option]
+    if declared and declared ~= value then
+      found[#found + 1] = option
+      found[#found + 1] = declared
+      found[#found + 1] = value
+    end
+  end)
+  return found
+end
+
+local function declare()
+  each_stated(function(option, value)
+    local declared = stored['declared:' .. option]
+    if declared == value or (declared and on_mismatch == 'adopt') then return end
+    write('declared:' .. option, value)
+    if declared then
+      deletes[#deletes + 1] = 'runtime:' .. option
+      make_effective(option, value)
+    elseif not stored['runtime:' .. option] then
+      make_effective(option, value)
+    end
+  end)
+end
+
+local function patch()
+  each_stated(function(option, value)
+    write('runtime:' .. option, '1')
+    make_effective(option, value)
+  end)
+end
+
+if stored.layout and stored.layout ~= layout then
+  return redis.error_reply('BP_LAYOUT the keys have layout ' .. stored.layout .. ', this client speaks ' .. layout)
+end
+if action == 'declare' then
+  if version == 0 then
+    create()
+  else
+    local found = on_mismatch == 'error' and mismatches() or {}
+    if #found > 0 then return { 'mismatch', unpack(found) } end
+    declare()
+  end
+elseif action == 'patch' then
+  if version == 0 then return NOT_DECLARED end
+  if version ~= tonumber(on_mismatch) then return { 'conflict', version } end
+  patch()
+else
+  return redis.error_reply('BP_BAD_CONFIG unknown action')
+end
+for i = 1, #writes, 2 do
+  if writes[i + 1] == 'NaN' or writes[i + 1] == 'nan' then return redis.error_reply('BP_BAD_CONFIG ' .. writes[i]) end
+end
+if changed then
+  version = version + 1
+  write('version', version)
+end
+if #writes > 0 then redis.call('HSET', config_key, unpack(writes)) end
+if #deletes > 0 then redis.call('HDEL', config_key, unpack(deletes)) end
+if changed then
+  local b = open_buffer()
+  touch(b)
+  if b.config.algorithm == 'fixed' then b.intervalMs = 0 end
+  b.intervalMs = math.min(b.config.max_interval_ms, math.max(b.config.min_interval_ms, b.intervalMs))
+  end_drain_if_over(b)
+  follow_fill(b)
+  publish(b, 'config ' .. version)
+  save_buffer(b)
+end
+return { 'ok', version }

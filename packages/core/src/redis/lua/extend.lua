@@ -1,0 +1,17 @@
+#!lua flags=allow-oom
+--- extend - renews the lease of a batch.
+-- KEYS[1] batches hash the books of all batches
+-- KEYS[2] leases zset when each lease ends
+-- ARGV[1] id of the batch
+-- Returns {'extended', leaseMs}
+-- Returns {'lost', 0}: another process owns the batch, or it was settled
+-- Holds I8 fenced, I9 one clock
+-- Cost O(log batches)
+--- @include "server_time"
+local batches, leases = KEYS[1], KEYS[2]
+local id = ARGV[1]
+local line = redis.call('HGET', batches, id)
+local lease_ms = line and string.match(line, '^l %d+ %d+ %d+ (%d+) %d+$')
+if not lease_ms then return { 'lost', 0 } end
+redis.call('ZADD', leases, server_time() + tonumber(lease_ms), id)
+return { 'extended', tonumber(lease_ms) }

@@ -1,0 +1,30 @@
+#!lua flags=allow-oom
+--- heartbeat - says that a process is alive, and counts the live flush slots of the fleet.
+-- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
+-- ARGV[1] node role:slots:id
+-- ARGV[2] ttlMs after which it counts as gone; 0 takes it off the list
+-- Returns {'alive', <vitals>}
+-- Errors BP_NOT_DECLARED
+-- Holds I9 one clock, I10 bounded (whoever stops beating is dropped)
+-- Cost O(live processes)
+--- @include "open_buffer"
+--- @include "move_state"
+--- @include "vitals"
+--- @include "save_buffer"
+local node = ARGV[1]
+local ttl_ms = tonumber(ARGV[2])
+local b = open_buffer()
+if not b then return NOT_DECLARED end
+redis.call('ZREMRANGEBYSCORE', b.keys.nodes, '-inf', b.now)
+if ttl_ms > 0 then
+  redis.call('ZADD', b.keys.nodes, b.now + ttl_ms, node)
+else
+  redis.call('ZREM', b.keys.nodes, node)
+end
+b.slots = 0
+for _, member in ipairs(redis.call('ZRANGE', b.keys.nodes, 0, -1)) do
+  b.slots = b.slots + tonumber(string.match(member, '^%l+:(%d+):'))
+end
+end_drain_if_over(b)
+save_buffer(b)
+return vitals(b, 'alive')

@@ -1,0 +1,37 @@
+--- @include "list"
+--- @include "move_state"
+-- A batch is a list of records and a line in the hash `batches`: phase, items, bytes, attempts, lease, first failure.
+-- Phase `l`: under a lease, its score in `leases` is when that ends. Phase `r`: waits for a retry that is due then.
+local function batch_key(b, id)
+  return b.keys.prefix .. 'batch:' .. id
+end
+
+local function read_batch(b, id)
+  local line = redis.call('HGET', b.keys.batches, id)
+  if not line then return nil end
+  local phase, items, bytes, attempts, lease_ms, first_ms = string.match(line, '^(%l) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  return {
+    phase = phase, items = tonumber(items), bytes = tonumber(bytes), attempts = tonumber(attempts),
+    lease_ms = tonumber(lease_ms), first_ms = tonumber(first_ms),
+  }
+end
+
+local function write_batch(b, id, batch, due_ms)
+  redis.call('HSET', b.keys.batches, id, string.format('%s %d %d %d %d %d',
+    batch.phase, batch.items, batch.bytes, batch.attempts, batch.lease_ms, batch.first_ms))
+  redis.call('ZADD', b.keys.leases, due_ms, id)
+end
+
+-- Takes a batch off the books; its list is the caller's to delete or rename.
+local function forget_batch(b, id, batch)
+  redis.call('HDEL', b.keys.batches, id)
+  redis.call('ZREM', b.keys.leases, id)
+  if batch.phase == 'l' then b.inFlightBatches = b.inFlightBatches - 1 end
+end
+
+-- Items of a batch have left the buffer.
+local function release_items(b, items, bytes)
+  b.inFlight = b.inFlight - items
+  b.inFlightBytes = b.inFlightBytes - bytes
+  b.bytes = b.bytes - bytes
+end

@@ -1,0 +1,13 @@
+--- @include "open_buffer"
+-- Puts an item among the dead letters; beyond the limit the oldest goes, and is counted.
+local function add_dead_letter(b, record, cause, attempts, first_ms)
+  count(b, 'dead', 1)
+  local limit = b.config.dead_letter_limit
+  if limit == 0 then return count(b, 'deadTrimmed', 1) end
+  local before = redis.call('XLEN', b.keys.dead)
+  local id = b.revision .. '-' .. b.letters
+  b.letters = b.letters + 1
+  redis.call('XADD', b.keys.dead, 'MAXLEN', '=', limit, id,
+    'item', record, 'cause', cause, 'attempts', attempts, 'firstMs', first_ms, 'lastMs', b.now)
+  count(b, 'deadTrimmed', before + 1 - redis.call('XLEN', b.keys.dead))
+end

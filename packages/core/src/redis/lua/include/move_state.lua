@@ -1,0 +1,36 @@
+--- @include "watermarks"
+-- Changes the state in the call that caused it: a new epoch, an entry in the event stream, a signal.
+local function add_event(b, ...)
+  touch(b)
+  redis.call('XADD', b.keys.events, 'MAXLEN', '=', 1000, b.revision .. '-' .. b.events, 'atMs', b.now, ...)
+  b.events = b.events + 1
+end
+
+local function move_state(b, to)
+  if to == b.state then return end
+  touch(b)
+  local from = b.state
+  b.state = to
+  b.stateEpoch = b.stateEpoch + 1
+  b.stateSinceMs = b.now
+  add_event(b, 'kind', 'state', 'from', from, 'to', to, 'stateEpoch', b.stateEpoch, 'size', size_of(b))
+  publish(b, 'state ' .. to .. ' ' .. b.stateEpoch)
+end
+
+-- To be called whenever the size, the bytes or the limits have changed.
+local function follow_fill(b)
+  local size = size_of(b)
+  if size > b.maxSize then b.maxSize = size end
+  if b.state ~= 'draining' then move_state(b, next_state(b)) end
+end
+
+-- DRAINING ends at size 0 or at its end time, whether its caller lives or not.
+local function end_drain(b)
+  b.drainUntilMs = 0
+  move_state(b, state_at(b))
+  publish(b, 'resync')
+end
+
+local function end_drain_if_over(b)
+  if b.state == 'draining' and (b.now >= b.drainUntilMs or size_of(b) == 0) then end_drain(b) end
+end

@@ -1,0 +1,56 @@
+--- @include "buffer_keys"
+--- @include "read_config"
+--- @include "server_time"
+-- The buffer as this call finds it. What the call changes in the table is written back by save_buffer.
+local STATE_FIELDS = {
+  'revision', 'stateEpoch', 'stateSinceMs', 'inFlight', 'inFlightBatches', 'bytes', 'inFlightBytes', 'maxSize',
+  'sampleSince', 'intakePaused', 'flushPaused', 'drainUntilMs', 'ticketOrder', 'grantedOrder', 'rate', 'rateSinceMs',
+  'rateCount', 'intervalMs', 'lastTakeAtMs', 'takeCount', 'slots', 'epochStartMs', 'epochSamples', 'lastLatencyMs',
+  'state',
+}
+
+local function open_buffer()
+  local keys = buffer_keys()
+  local config = read_config(keys.config)
+  if not config then return nil end
+  local values = redis.call('HMGET', keys.state, unpack(STATE_FIELDS))
+  local b = { keys = keys, config = config, now = server_time(), counts = {}, written = {}, events = 0, letters = 0 }
+  for i, field in ipairs(STATE_FIELDS) do
+    local value = values[i]
+    if field == 'state' then value = value or 'normal' else value = tonumber(value or 0) end
+    b[field] = value
+    b.written[field] = value
+  end
+  b.ready = { redis.call('LLEN', keys.high), redis.call('LLEN', keys.normal), redis.call('LLEN', keys.low) }
+  b.waiting = config.strategy == 'block' and redis.call('ZCARD', keys.waiters) or 0
+  return b
+end
+
+local NOT_DECLARED = { err = 'BP_NOT_DECLARED the buffer has no configuration in Redis' }
+
+local function ready_count(b)
+  return b.ready[1] + b.ready[2] + b.ready[3]
+end
+
+local function size_of(b)
+  return b.ready[1] + b.ready[2] + b.ready[3] + b.inFlight
+end
+
+local function count(b, counter, n)
+  if n ~= 0 then b.counts[counter] = (b.counts[counter] or 0) + n end
+end
+
+-- The first change of a call raises the revision, so that one call is one revision.
+local function touch(b)
+  if b.touched then return end
+  b.touched = true
+  b.revision = b.revision + 1
+end
+
+local function publish(b, message)
+  redis.call('PUBLISH', b.keys.prefix .. 'signal', message)
+end
+
+local function decimal(number)
+  return string.format('%.17g', number)
+end

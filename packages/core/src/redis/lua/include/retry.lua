@@ -1,0 +1,55 @@
+--- @include "batches"
+--- @include "dead_letters"
+--- @include "drain_rate"
+--- @include "records"
+-- What happens to the items of a batch that were not flushed. The ids of what a batch becomes follow from its own, so
+-- that their keys can be declared: `<id>.a` and `<id>.b`.
+local MAX_DRAINING_DELAY_MS = 1000
+
+local function retry_delay_ms(b, attempts, jitter, min_ms)
+  local c = b.config
+  local ms = c.backoff_delay_ms
+  if c.backoff_type == 'exponential' then ms = math.min(c.backoff_max_ms, ms * 2 ^ (attempts - 1)) end
+  ms = math.floor(ms * (0.5 + jitter / 2))
+  if b.state == 'draining' then ms = math.min(ms, MAX_DRAINING_DELAY_MS) end
+  return math.max(ms, min_ms)
+end
+
+local function store_retry(b, id, records, attempts, first_ms, due_ms)
+  local bytes = 0
+  for _, record in ipairs(records) do bytes = bytes + payload_bytes(record) end
+  push_all(batch_key(b, id), records)
+  local batch = { phase = 'r', items = #records, bytes = bytes, attempts = attempts, lease_ms = 0, first_ms = first_ms }
+  write_batch(b, id, batch, due_ms)
+end
+
+local function bury(b, record, cause, attempts, first_ms)
+  release_items(b, 1, payload_bytes(record))
+  add_dead_letter(b, record, cause, attempts, first_ms)
+end
+
+-- A batch failed as a whole. One item is retried, or dies at maxAttempts; more are halved, so that a poison item is
+-- isolated in about log2(items) steps and its healthy neighbours get through. Returns retried, dead.
+local function fail_batch(b, id, batch, cause, delay_of)
+  local records = redis.call('LRANGE', batch_key(b, id), 0, -1)
+  local attempts = batch.attempts + 1
+  local first_ms = batch.first_ms > 0 and batch.first_ms or b.now
+  forget_batch(b, id, batch)
+  redis.call('UNLINK', batch_key(b, id))
+  count(b, 'batchesFailed', 1)
+  if #records == 1 and attempts >= b.config.max_attempts then
+    bury(b, records[1], cause, attempts, first_ms)
+    return 0, 1
+  end
+  local due_ms = b.now + delay_of(attempts)
+  local half = math.ceil(#records / 2)
+  local first, second = {}, {}
+  for i, record in ipairs(records) do
+    local part = i <= half and first or second
+    part[#part + 1] = record
+  end
+  store_retry(b, id .. '.a', first, attempts, first_ms, due_ms)
+  if #second > 0 then store_retry(b, id .. '.b', second, attempts, first_ms, due_ms) end
+  count(b, 'retried', #records)
+  return #records, 0
+end

@@ -1,0 +1,19 @@
+-- Carried out once per token (I6): a session remembers its last call and the answer to it.
+local SESSION_TTL_MS = 3600000
+
+-- Returns the recorded answer, or nil and an error, or nothing for a call that is new.
+local function recall(key, seq)
+  local stored = redis.call('GET', key)
+  if not stored then
+    if seq > 1 then return nil, redis.error_reply('BP_TOKEN_EXPIRED the record of this session is gone') end
+    return nil, nil
+  end
+  local record = cmsgpack.unpack(stored)
+  if seq == record[1] then return record[2], nil end
+  if seq < record[1] then return nil, redis.error_reply('BP_STALE this session has gone on to call ' .. record[1]) end
+  return nil, nil
+end
+
+local function remember(key, seq, reply)
+  redis.call('SET', key, cmsgpack.pack({ seq, reply }), 'PX', SESSION_TTL_MS)
+end

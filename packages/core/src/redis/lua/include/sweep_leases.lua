@@ -1,0 +1,20 @@
+--- @include "retry"
+-- A lease that has ended is a failed flush of its batch; what it becomes is due at once. The old id is gone with that,
+-- so whoever held it can settle nothing any more (I8).
+local MAX_SWEPT = 16
+
+local function sweep_leases(b)
+  local due = redis.call('ZRANGEBYSCORE', b.keys.leases, '-inf', b.now, 'LIMIT', 0, MAX_SWEPT)
+  for _, id in ipairs(due) do
+    local batch = read_batch(b, id)
+    if batch and batch.phase == 'l' then
+      touch(b)
+      count(b, 'leasesLost', 1)
+      local _, dead = fail_batch(b, id, batch, 'lease lost', function() return 0 end)
+      if dead > 0 then
+        add_to_rate(b, dead)
+        follow_fill(b)
+      end
+    end
+  end
+end

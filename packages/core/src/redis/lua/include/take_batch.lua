@@ -1,0 +1,129 @@
+--- @include "expire_ready"
+--- @include "sweep_leases"
+--- @include "vitals"
+-- Takes a batch under the taker's id: permit, pace, batch and lease in one step.
+local MAX_BATCH_BYTES = 1048576
+local MAX_EXPIRED_PER_TAKE = 1000
+local PIECE = 50
+local LEADING_LANE = { [0] = 1, 1, 1, 1, 1, 1, 1, 2, 2, 3 }
+
+local function batch_reply(b, id, batch)
+  local reply = append(vitals(b, 'batch'), batch.attempts, batch.lease_ms, b.config.flush_timeout_ms)
+  for _, record in ipairs(redis.call('LRANGE', batch_key(b, id), 0, -1)) do reply[#reply + 1] = record end
+  return reply
+end
+
+local function no_batch(b, reason, wait_ms)
+  return append(vitals(b, 'none'), reason, wait_ms)
+end
+
+local function ms_to_next_due(b)
+  local next_due = redis.call('ZRANGE', b.keys.leases, 0, 0, 'WITHSCORES')
+  if not next_due[2] then return 1000 end
+  return math.min(1000, math.max(1, tonumber(next_due[2]) - b.now))
+end
+
+local function due_retry(b)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', b.keys.leases, '-inf', b.now, 'LIMIT', 0, MAX_SWEPT + 1)) do
+    local batch = read_batch(b, id)
+    if batch and batch.phase == 'r' then return id, batch end
+  end
+end
+
+-- Moves items from the head of a lane to the batch, in pieces so that large items are not read in vain. Returns whether
+-- the batch is full.
+local function fill_from(b, lane, target, batch)
+  local want = b.config.batch_size
+  while batch.items < want and b.ready[lane] > 0 do
+    local records = redis.call('LRANGE', b.keys.lanes[lane], 0, math.min(PIECE, want - batch.items) - 1)
+    local fits = 0
+    for _, record in ipairs(records) do
+      local bytes = payload_bytes(record)
+      if batch.items > 0 and batch.bytes + bytes > MAX_BATCH_BYTES then break end
+      batch.items = batch.items + 1
+      batch.bytes = batch.bytes + bytes
+      fits = fits + 1
+    end
+    if fits > 0 then
+      redis.call('RPUSH', target, unpack(records, 1, fits))
+      redis.call('LTRIM', b.keys.lanes[lane], fits, -1)
+      b.ready[lane] = b.ready[lane] - fits
+    end
+    if fits < #records then return true end
+  end
+  return batch.items >= want
+end
+
+local function lane_order(take_count)
+  local leading = LEADING_LANE[take_count % 10]
+  local order = { leading }
+  for lane = 1, 3 do
+    if lane ~= leading then order[#order + 1] = lane end
+  end
+  return order
+end
+
+local function take_fresh(b, id)
+  local batch = { phase = 'l', items = 0, bytes = 0, attempts = 0, lease_ms = b.config.lease_ms, first_ms = 0 }
+  for _, lane in ipairs(lane_order(b.takeCount)) do
+    if fill_from(b, lane, batch_key(b, id), batch) then break end
+  end
+  b.takeCount = b.takeCount + 1
+  b.inFlight = b.inFlight + batch.items
+  b.inFlightBytes = b.inFlightBytes + batch.bytes
+  return batch
+end
+
+local function take_retry(b, id, old_id, batch)
+  forget_batch(b, old_id, batch)
+  redis.call('RENAME', batch_key(b, old_id), batch_key(b, id))
+  batch.phase = 'l'
+  batch.lease_ms = b.config.lease_ms
+  return batch
+end
+
+local function oldest_stamp(b)
+  local oldest
+  for lane = 1, 3 do
+    local record = b.ready[lane] > 0 and redis.call('LINDEX', b.keys.lanes[lane], 0)
+    local at = record and enqueued_at(record)
+    if at and (not oldest or at < oldest) then oldest = at end
+  end
+  return oldest
+end
+
+-- Why there is nothing to take now, or nil. What is due for a retry comes before fresh items, and does not linger.
+local function obstacle(b, retry_id)
+  local c = b.config
+  if ready_count(b) == 0 and not retry_id then return 'empty', ms_to_next_due(b) end
+  if b.inFlightBatches >= c.permits then return 'permits', ms_to_next_due(b) end
+  if c.algorithm == 'interval' then
+    local wait_ms = b.lastTakeAtMs + b.intervalMs / math.max(1, b.slots) - b.now
+    if wait_ms > 0 then return 'pace', math.ceil(wait_ms) end
+  elseif not retry_id and ready_count(b) < c.batch_size and b.state ~= 'draining' then
+    local wait_ms = oldest_stamp(b) + c.min_interval_ms - b.now
+    if wait_ms > 0 then return 'lingering', math.ceil(wait_ms) end
+  end
+end
+
+local function take_batch(b, id)
+  local held = read_batch(b, id)
+  if held and held.phase == 'l' then
+    write_batch(b, id, held, b.now + held.lease_ms)
+    return batch_reply(b, id, held)
+  end
+  end_drain_if_over(b)
+  sweep_leases(b)
+  if b.flushPaused == 1 then return no_batch(b, 'paused', 1000) end
+  local expirable = MAX_EXPIRED_PER_TAKE
+  for lane = 1, 3 do expirable = expirable - expire_ready(b, lane, expirable) end
+  local retry_id, retry = due_retry(b)
+  local reason, wait_ms = obstacle(b, retry_id)
+  if reason then return no_batch(b, reason, wait_ms) end
+  touch(b)
+  local batch = retry and take_retry(b, id, retry_id, retry) or take_fresh(b, id)
+  write_batch(b, id, batch, b.now + batch.lease_ms)
+  b.inFlightBatches = b.inFlightBatches + 1
+  b.lastTakeAtMs = b.now
+  return batch_reply(b, id, batch)
+end

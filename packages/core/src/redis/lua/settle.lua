@@ -1,0 +1,136 @@
+#!lua flags=allow-oom
+--- settle - writes down what became of a batch, and may take the next one in the same step.
+-- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
+-- KEYS[14] session string the last settlement of the flush slot and its answer
+-- KEYS[15] batch list the batch to settle
+-- KEYS[16] first_retry list what a failure makes of it: <id>.a
+-- KEYS[17] second_retry list the same: <id>.b
+-- KEYS[18] next_batch list the next batch, when one is wanted
+-- ARGV[1] seq of the settlement in its session
+-- ARGV[2] id of the batch
+-- ARGV[3] kind: acked, failed, items, released
+-- ARGV[4] latencyMs of the flush, or empty
+-- ARGV[5] jitter in [0, 1) for the retry delay
+-- ARGV[6] minRetryDelayMs that the downstream asked for, or 0
+-- ARGV[7] nextId under which to take the next batch, or empty
+-- ARGV[8] outcomes for items: one character per item, a acked, r retry, d dead
+-- ARGV[9..] causes for failed: one; for items: one per r or d, in order
+-- Returns {'settled', <vitals>, flushed, retried, dead, retryAfterMs, <take reply>}
+-- Returns {'stale', ...} the same with zeros: somebody else owns the batch, or it was settled
+-- Errors BP_NOT_DECLARED, BP_STALE, BP_TOKEN_EXPIRED, BP_BAD_SETTLEMENT
+-- Holds I2 conservation, I3 at least once, I4 single decision, I7 drains while Redis is full, I8 fenced
+-- Cost O(items of the batch) when some failed, O(1) when all were flushed; plus the cost of take
+--- @include "open_buffer"
+--- @include "session"
+--- @include "take_batch"
+--- @include "interval_control"
+--- @include "save_buffer"
+local session_key = KEYS[14]
+local seq = tonumber(ARGV[1])
+local id = ARGV[2]
+local kind = ARGV[3]
+local latency_ms = tonumber(ARGV[4])
+local jitter = tonumber(ARGV[5])
+local min_retry_delay_ms = tonumber(ARGV[6])
+local next_id = ARGV[7]
+local outcomes = ARGV[8]
+
+local function delay_of(b)
+  return function(attempts) return retry_delay_ms(b, attempts, jitter, min_retry_delay_ms) end
+end
+
+local function settle_acked(b, batch)
+  forget_batch(b, id, batch)
+  redis.call('UNLINK', batch_key(b, id))
+  release_items(b, batch.items, batch.bytes)
+  return batch.items, 0, 0
+end
+
+local function settle_released(b, batch)
+  forget_batch(b, id, batch)
+  redis.call('RENAME', batch_key(b, id), batch_key(b, id .. '.a'))
+  batch.phase = 'r'
+  batch.lease_ms = 0
+  write_batch(b, id .. '.a', batch, b.now)
+  return 0, 0, 0
+end
+
+local function settle_items(b, batch)
+  local records = redis.call('LRANGE', batch_key(b, id), 0, -1)
+  local attempts = batch.attempts + 1
+  local first_ms = batch.first_ms > 0 and batch.first_ms or b.now
+  local retry = {}
+  local flushed, dead, cause = 0, 0, 9
+  forget_batch(b, id, batch)
+  redis.call('UNLINK', batch_key(b, id))
+  for i, record in ipairs(records) do
+    local outcome = string.sub(outcomes, i, i)
+    if outcome == 'a' then
+      flushed = flushed + 1
+      release_items(b, 1, payload_bytes(record))
+    elseif outcome == 'd' or attempts >= b.config.max_attempts then
+      dead = dead + 1
+      bury(b, record, ARGV[cause], attempts, first_ms)
+    else
+      retry[#retry + 1] = record
+    end
+    if outcome ~= 'a' then cause = cause + 1 end
+  end
+  if #retry > 0 then store_retry(b, id .. '.a', retry, attempts, first_ms, b.now + delay_of(b)(attempts)) end
+  if #retry + dead > 0 then count(b, 'batchesFailed', 1) end
+  count(b, 'retried', #retry)
+  return flushed, #retry, dead
+end
+
+local function settle_failed(b, batch)
+  return 0, fail_batch(b, id, batch, ARGV[9], delay_of(b))
+end
+
+local SETTLE = { acked = settle_acked, failed = settle_failed, items = settle_items, released = settle_released }
+
+local function settle(b)
+  local batch = read_batch(b, id)
+  if not batch or batch.phase ~= 'l' then
+    count(b, 'staleSettlements', 1)
+    return append(vitals(b, 'stale'), 0, 0, 0, 0)
+  end
+  touch(b)
+  local flushed, retried, dead = SETTLE[kind](b, batch)
+  count(b, 'flushed', flushed)
+  count(b, 'batchesSettled', 1)
+  if flushed + dead > 0 then add_to_rate(b, flushed + dead) end
+  follow_fill(b)
+  if latency_ms and kind ~= 'released' then record_latency(b, latency_ms) end
+  end_drain_if_over(b)
+  local retry_after_ms = retried > 0 and delay_of(b)(batch.attempts + 1) or 0
+  return append(vitals(b, 'settled'), flushed, retried, dead, retry_after_ms)
+end
+
+-- Everything that can be wrong is refused here, before the first write.
+local function refusal_of(b)
+  if not SETTLE[kind] then return 'unknown kind' end
+  if ARGV[4] ~= '' and not (latency_ms and latency_ms >= 0 and latency_ms < math.huge) then return 'latency' end
+  if not (jitter and jitter >= 0 and jitter < 1) then return 'jitter' end
+  if not (min_retry_delay_ms and min_retry_delay_ms >= 0) then return 'minRetryDelayMs' end
+  if kind == 'failed' and not ARGV[9] then return 'no cause' end
+  if kind ~= 'items' then return nil end
+  local batch = read_batch(b, id)
+  if batch and batch.phase == 'l' and #outcomes ~= batch.items then return 'one outcome per item' end
+  local _, failures = string.gsub(outcomes, '[rd]', '')
+  if failures ~= #ARGV - 8 or string.find(outcomes, '[^ard]') then return 'one cause per failed item' end
+end
+
+local b = open_buffer()
+if not b then return NOT_DECLARED end
+local reply, refusal = recall(session_key, seq)
+if refusal then return refusal end
+local fault = not reply and refusal_of(b)
+if fault then return redis.error_reply('BP_BAD_SETTLEMENT ' .. fault) end
+end_drain_if_over(b)
+if not reply then
+  reply = settle(b)
+  remember(session_key, seq, reply)
+end
+if next_id ~= '' then append(reply, unpack(take_batch(b, next_id))) end
+save_buffer(b)
+return reply

@@ -1,0 +1,25 @@
+#!lua flags=no-writes
+--- snapshot - everything about the buffer at one instant.
+-- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
+-- Returns {'snapshot', <vitals>, nowMs, high, normal, low, inFlight, batches, deadLetters, waiters, oldestAtMs,
+--   {field, value, ...} of the state hash, {node, ...} of live processes}
+-- Errors BP_NOT_DECLARED
+-- Holds I2 conservation can be checked from it, as it is one instant
+-- Cost O(counters + live processes)
+--- @include "open_buffer"
+--- @include "batches"
+--- @include "records"
+--- @include "vitals"
+local b = open_buffer()
+if not b then return NOT_DECLARED end
+local state = redis.call('HGETALL', b.keys.state)
+-- Nothing may be written here; so say what the next call will do.
+if b.state == 'draining' and (b.now >= b.drainUntilMs or size_of(b) == 0) then b.state = state_at(b) end
+local oldest = b.now
+for lane = 1, 3 do
+  local record = b.ready[lane] > 0 and redis.call('LINDEX', b.keys.lanes[lane], 0)
+  if record then oldest = math.min(oldest, enqueued_at(record)) end
+end
+return append(vitals(b, 'snapshot'), b.now, b.ready[1], b.ready[2], b.ready[3], b.inFlight,
+  redis.call('HLEN', b.keys.batches), redis.call('XLEN', b.keys.dead), redis.call('ZCARD', b.keys.waiters), oldest,
+  state, redis.call('ZRANGEBYSCORE', b.keys.nodes, '(' .. b.now, '+inf'))

@@ -1,0 +1,58 @@
+import type { BufferStore } from '../domain/store-port.js';
+import type { ConnectionInput } from './connection.js';
+import { RedisLink } from './redis-link.js';
+import { RedisStore, type RedisStoreOptions } from './redis-store.js';
+
+/** The links of this process, by what describes them: connections don't grow with the number of buffers. */
+const byUrl = new Map<string, SharedLink>();
+const byObject = new WeakMap<object, SharedLink>();
+
+class SharedLink {
+  readonly link: RedisLink;
+  #users = 0;
+  readonly #forget: () => void;
+
+  constructor(input: ConnectionInput, forget: () => void) {
+    this.link = new RedisLink(input);
+    this.#forget = forget;
+  }
+
+  /** Returns the function that gives the link back; the last one closes it. */
+  use(): () => Promise<void> {
+    this.#users++;
+    let used = true;
+    return async () => {
+      if (!used) return;
+      used = false;
+      if (--this.#users > 0) return;
+      this.#forget();
+      await this.link.close();
+    };
+  }
+}
+
+/**
+ * The buffer of this name in that Redis. Connects with the first call.
+ *
+ * @throws ConfigError for a connection that can't be used
+ */
+export function openRedisStore(name: string, connection: ConnectionInput, options: RedisStoreOptions = {}): BufferStore {
+  const shared = sharedLink(connection);
+  return new RedisStore(name, shared.link, shared.use(), options);
+}
+
+function sharedLink(input: ConnectionInput): SharedLink {
+  if (typeof input === 'string') {
+    const known = byUrl.get(input);
+    if (known !== undefined) return known;
+    const shared = new SharedLink(input, () => byUrl.delete(input));
+    byUrl.set(input, shared);
+    return shared;
+  }
+  // What is no object at all is refused by the link.
+  const known = typeof input === 'object' && input !== null ? byObject.get(input) : undefined;
+  if (known !== undefined) return known;
+  const shared = new SharedLink(input, () => byObject.delete(input));
+  byObject.set(input, shared);
+  return shared;
+}

@@ -1,0 +1,238 @@
+import * as z from 'zod';
+import { decodeRecord, encodeOffer, type ItemRecord } from '../domain/item-record.js';
+import type {
+  BatchSettlement,
+  ConfigureReply,
+  ConfigureRequest,
+  GateRequest,
+  HeartbeatRequest,
+  PushOutcome,
+  PushReply,
+  PushRequest,
+  RedriveRequest,
+  SettleRequest,
+  TakeReply,
+  TicketRequest,
+} from '../domain/store-port.js';
+import { NO_BATCH_REASONS } from '../domain/store-port.js';
+import { defineScript, tagged, whole } from './define-script.js';
+import { LAYOUT_VERSION } from './keys.js';
+import { scripts } from './scripts.generated.js';
+
+const WAITS = { never: 'n', enqueue: 'e', held: 'h' } as const;
+const OUTCOMES: Readonly<Record<string, PushOutcome>> = {
+  a: 'accepted', w: 'waiting', f: 'full', s: 'sampled', h: 'shed', d: 'draining', p: 'paused', b: 'too_large',
+};
+
+const record = z.string().transform((text, context): ItemRecord => {
+  const decoded = decodeRecord(text);
+  if (decoded === undefined) context.addIssue('not an item record');
+  return decoded as ItemRecord;
+});
+
+export const pushScript = defineScript({
+  script: scripts.push,
+  bufferKeys: true,
+  keys: ['session'],
+  args: ['seq', 'waits', 'items'],
+  encode: ({ token, items }: PushRequest) => ({
+    keys: [`session:${token.session}`],
+    args: [
+      token.seq,
+      items.map((item) => WAITS[item.wait]).join(''),
+      ...items.map((item) => encodeOffer(item.id, item.lane, item.payload)),
+    ],
+  }),
+  reply: tagged(['push', 'replayed'], z.tuple([whole, whole, z.string()])).transform(
+    ([tag, vitals, [evicted, retryAfterMs, outcomes]]): PushReply => ({
+      vitals,
+      evicted,
+      retryAfterMs,
+      outcomes: Array.from(outcomes, (code) => OUTCOMES[code] ?? 'full'),
+      replayed: tag === 'replayed',
+    }),
+  ),
+});
+
+export const ticketScript = defineScript({
+  script: scripts.ticket,
+  bufferKeys: true,
+  keys: ['session'],
+  args: ['action', 'seq', 'reason', 'ids'],
+  encode: (request: TicketRequest) =>
+    request.action === 'renew'
+      ? { keys: ['session:none'], args: ['renew', 0, '', ...request.ids] }
+      : {
+          keys: [`session:${request.token.session}`],
+          args: ['cancel', request.token.seq, request.reason, ...request.ids],
+        },
+  reply: tagged(['ticket', 'replayed'], z.array(z.string())).transform(([, vitals, due]) => ({ vitals, due })),
+});
+
+const batchRest = z.tuple([whole, whole, whole], record).transform(([attempts, leaseMs, flushTimeoutMs, ...items]) => ({
+  attempts, leaseMs, flushTimeoutMs, items,
+}));
+const batchReply = tagged(['batch'], batchRest);
+const noBatchReply = tagged(['none'], z.tuple([z.enum(NO_BATCH_REASONS), whole]));
+
+/** The reply does not repeat the id that the taker chose. */
+type AnonymousTake = (batchId: string) => TakeReply;
+
+const takeReply = z.union([
+  noBatchReply.transform(([, vitals, [reason, waitMs]]): AnonymousTake => () => ({ kind: 'none', vitals, reason, waitMs })),
+  batchReply.transform(([, vitals, batch]): AnonymousTake => (id) => ({ kind: 'batch', vitals, batch: { id, ...batch } })),
+]);
+
+export const takeScript = defineScript({
+  script: scripts.take,
+  bufferKeys: true,
+  keys: ['batch'],
+  args: ['id'],
+  encode: ({ batchId }: { batchId: string }) => ({ keys: [`batch:${batchId}`], args: [batchId] }),
+  reply: takeReply,
+});
+
+const SETTLED_FIELDS = 4;
+const settledRest = z
+  .array(z.unknown())
+  .transform((flat) => [flat.slice(0, SETTLED_FIELDS), flat.length > SETTLED_FIELDS ? flat.slice(SETTLED_FIELDS) : undefined])
+  .pipe(z.tuple([z.tuple([whole, whole, whole, whole]), takeReply.optional()]));
+
+export const settleScript = defineScript({
+  script: scripts.settle,
+  bufferKeys: true,
+  keys: ['session', 'batch', 'first_retry', 'second_retry', 'next_batch'],
+  args: ['seq', 'id', 'kind', 'latencyMs', 'jitter', 'minRetryDelayMs', 'nextId', 'outcomes', 'causes'],
+  encode: ({ token, batchId, settlement, latencyMs, jitter, minRetryDelayMs = 0, next }: SettleRequest) => ({
+    keys: [
+      `session:${token.session}`,
+      `batch:${batchId}`,
+      `batch:${batchId}.a`,
+      `batch:${batchId}.b`,
+      `batch:${next?.batchId ?? batchId}`,
+    ],
+    args: [
+      token.seq,
+      batchId,
+      settlement.kind,
+      latencyMs ?? '',
+      jitter,
+      Math.ceil(minRetryDelayMs),
+      next?.batchId ?? '',
+      ...settlementArgs(settlement),
+    ],
+  }),
+  reply: tagged(['settled', 'stale'], settledRest).transform(
+    ([kind, vitals, [[flushed, retried, dead, retryAfterMs], next]]) => ({
+      kind, vitals, flushed, retried, dead, retryAfterMs, next,
+    }),
+  ),
+});
+
+function settlementArgs(settlement: BatchSettlement): string[] {
+  switch (settlement.kind) {
+    case 'acked':
+    case 'released':
+      return [''];
+    case 'failed':
+      return ['', settlement.cause];
+    case 'items':
+      return [
+        settlement.items.map((item) => item.outcome.charAt(0)).join(''),
+        ...settlement.items.flatMap((item) => (item.outcome === 'acked' ? [] : [item.cause])),
+      ];
+    default:
+      return settlement satisfies never;
+  }
+}
+
+export const extendScript = defineScript({
+  script: scripts.extend,
+  bufferKeys: false,
+  keys: ['batches', 'leases'],
+  args: ['id'],
+  encode: ({ batchId }: { batchId: string }) => ({ keys: ['batches', 'leases'], args: [batchId] }),
+  reply: z
+    .tuple([z.enum(['extended', 'lost']), whole])
+    .transform(([tag, leaseMs]) => ({ extended: tag === 'extended', leaseMs })),
+});
+
+export const heartbeatScript = defineScript({
+  script: scripts.heartbeat,
+  bufferKeys: true,
+  keys: [],
+  args: ['node', 'ttlMs'],
+  encode: ({ node, ttlMs }: HeartbeatRequest) => ({ keys: [], args: [`${node.role}:${node.slots}:${node.id}`, ttlMs] }),
+  reply: tagged(['alive'], z.tuple([])).transform(([, vitals]) => vitals),
+});
+
+export const gateScript = defineScript({
+  script: scripts.gate,
+  bufferKeys: true,
+  keys: [],
+  args: ['action', 'intake', 'flush'],
+  encode: (request: GateRequest) => ({ keys: [], args: gateArgs(request) }),
+  reply: tagged(['gate'], z.tuple([])).transform(([, vitals]) => vitals),
+});
+
+function gateArgs(request: GateRequest): (string | number)[] {
+  switch (request.action) {
+    case 'pause':
+      return ['pause', request.intake ? 1 : 0, request.flush ? 1 : 0];
+    case 'resume':
+      return ['resume', '', ''];
+    case 'drain':
+      return ['drain', Math.ceil(request.timeoutMs), ''];
+    default:
+      return request satisfies never;
+  }
+}
+
+export const purgeScript = defineScript({
+  script: scripts.purge,
+  bufferKeys: true,
+  keys: [],
+  args: [],
+  encode: () => ({ keys: [], args: [] }),
+  reply: tagged(['purged'], z.tuple([whole])).transform(([, vitals, [purged]]) => ({ purged, vitals })),
+});
+
+export const redriveScript = defineScript({
+  script: scripts.redrive,
+  bufferKeys: true,
+  keys: [],
+  args: ['action', 'ids'],
+  encode: ({ action, ids = [] }: RedriveRequest) => ({ keys: [], args: [action, ...ids] }),
+  reply: tagged(['redriven'], z.tuple([whole, whole])).transform(([, vitals, [count, remaining]]) => ({
+    vitals, count, remaining,
+  })),
+});
+
+export const configureScript = defineScript({
+  script: scripts.configure,
+  bufferKeys: true,
+  keys: [],
+  args: ['action', 'onMismatch', 'layout', 'stated', 'pairs'],
+  encode: (request: ConfigureRequest) => ({ keys: [], args: configureArgs(request) }),
+  reply: z.union([
+    z.tuple([z.literal('ok'), whole]).transform(([kind, version]): ConfigureReply => ({ kind, version })),
+    z.tuple([z.literal('conflict'), whole]).transform(([kind, version]): ConfigureReply => ({ kind, version })),
+    z.tuple([z.literal('mismatch')], z.string()).transform(([kind, ...flat]): ConfigureReply => {
+      const mismatches = [];
+      for (let i = 0; i + 2 < flat.length; i += 3) {
+        mismatches.push({ option: flat[i] ?? '', declared: flat[i + 1] ?? '', stated: flat[i + 2] ?? '' });
+      }
+      return { kind, mismatches };
+    }),
+  ]),
+});
+
+function configureArgs(request: ConfigureRequest): (string | number)[] {
+  if (request.action === 'patch') {
+    const pairs = Object.entries(request.fields);
+    return ['patch', request.expectedVersion, LAYOUT_VERSION, pairs.length, ...pairs.flat()];
+  }
+  const stated = Object.entries(request.stated);
+  const complete = Object.entries(request.complete);
+  return ['declare', request.onConfigMismatch, LAYOUT_VERSION, stated.length, ...stated.flat(), ...complete.flat()];
+}

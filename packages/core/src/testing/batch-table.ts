@@ -1,0 +1,132 @@
+import type { StoredItem } from './ready-lanes.js';
+import { Timetable } from './timetable.js';
+
+/** Items that left the lanes together. */
+export interface Batch {
+  readonly id: string;
+  readonly items: readonly StoredItem[];
+  /** Failed flushes so far, lost leases included. */
+  readonly attempts: number;
+  /** 0 before the first failure. */
+  readonly firstFailedAtMs: number;
+}
+
+/** A batch in flight. */
+export interface LeasedBatch extends Batch {
+  readonly leaseMs: number;
+}
+
+/** The batches in flight and those that wait for a retry: each item is in exactly one of them. */
+export class BatchTable {
+  readonly #leased = new Map<string, LeasedBatch>();
+  readonly #waiting = new Map<string, Batch>();
+  readonly #leaseEnds = new Timetable();
+  readonly #dueTimes = new Timetable();
+  #items = 0;
+  #bytes = 0;
+
+  /** Items in all batches. */
+  get itemCount(): number {
+    return this.#items;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get leasedCount(): number {
+    return this.#leased.size;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  /** A batch under lease. It stays so beyond the end of its lease until somebody sweeps it: nobody else owns it yet. */
+  leased(id: string): LeasedBatch | undefined {
+    return this.#leased.get(id);
+  }
+
+  lease(batch: Batch, leaseMs: number, nowMs: number): LeasedBatch {
+    const leased = { ...batch, leaseMs };
+    this.#leased.set(batch.id, leased);
+    this.#leaseEnds.set(batch.id, nowMs + leaseMs);
+    this.#enter(batch, 1);
+    return leased;
+  }
+
+  /** Starts the lease anew, for its own length. */
+  renew(batch: LeasedBatch, nowMs: number): void {
+    this.#leaseEnds.set(batch.id, nowMs + batch.leaseMs);
+  }
+
+  /** Ends a lease; the caller owns the items then. */
+  endLease(batch: LeasedBatch): void {
+    this.#leased.delete(batch.id);
+    this.#leaseEnds.delete(batch.id);
+    this.#enter(batch, -1);
+  }
+
+  /**
+   * Lets a batch wait for its retry under an id of its own, derived from that of the batch it comes from. That one may
+   * have been lost before, taken again under the same id, and lost again: then the plain id may still be in use.
+   */
+  wait(origin: string, half: 'a' | 'b', batch: Omit<Batch, 'id'>, dueMs: number): void {
+    let id = `${origin}.${half}`;
+    while (this.#waiting.has(id)) id += half;
+    this.#waiting.set(id, { ...batch, id });
+    this.#dueTimes.set(id, dueMs);
+    this.#enter(batch, 1);
+  }
+
+  /** The batch under the lease that ended first, of those that have ended. */
+  expired(nowMs: number): LeasedBatch | undefined {
+    const first = this.#leaseEnds.first();
+    return first !== undefined && first.atMs <= nowMs ? this.#leased.get(first.id) : undefined;
+  }
+
+  hasDue(nowMs: number): boolean {
+    return (this.nextDueMs() ?? Number.POSITIVE_INFINITY) <= nowMs;
+  }
+
+  /** Removes the batch that fell due first. */
+  takeDue(nowMs: number): Batch | undefined {
+    const first = this.#dueTimes.first();
+    if (first === undefined || first.atMs > nowMs) return undefined;
+    const batch = this.#waiting.get(first.id);
+    if (batch !== undefined) this.#enter(batch, -1);
+    this.#waiting.delete(first.id);
+    this.#dueTimes.delete(first.id);
+    return batch;
+  }
+
+  nextDueMs(): number | undefined {
+    return this.#dueTimes.first()?.atMs;
+  }
+
+  nextLeaseEndMs(): number | undefined {
+    return this.#leaseEnds.first()?.atMs;
+  }
+
+  /** Makes every retry due now. */
+  retryAll(nowMs: number): void {
+    this.#dueTimes.setAll(nowMs);
+  }
+
+  /** Deletes the batches that wait for a retry; returns how many items they held. */
+  clearWaiting(): number {
+    let items = 0;
+    for (const batch of this.#waiting.values()) {
+      this.#enter(batch, -1);
+      items += batch.items.length;
+    }
+    this.#waiting.clear();
+    this.#dueTimes.clear();
+    return items;
+  }
+
+  #enter(batch: Omit<Batch, 'id'>, sign: 1 | -1): void {
+    this.#items += sign * batch.items.length;
+    for (const item of batch.items) this.#bytes += sign * item.bytes;
+  }
+}

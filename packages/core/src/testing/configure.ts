@@ -1,0 +1,24 @@
+import { controlUnder } from '../domain/interval-law.js';
+import type { ConfigureReply, ConfigureRequest } from '../domain/store-port.js';
+import type { Step } from './step.js';
+
+/** Declares or changes options. What is in force from now on may move the interval and the state. */
+export function configure(step: Step, request: ConfigureRequest): ConfigureReply {
+  const { ledger } = step;
+  const before = ledger.configBook.version;
+  const reply = ledger.configBook.apply(request);
+  if (reply.kind !== 'ok' || reply.version === before) return reply;
+  enforceConfig(step);
+  return reply;
+}
+
+/** To be called when an option in force has changed, the first declaration included. */
+export function enforceConfig(step: Step): void {
+  const { ledger } = step;
+  step.raise();
+  step.endDrainIfOver();
+  step.giveRoom();
+  ledger.control = controlUnder(ledger.control, step.config);
+  step.signals.push({ kind: 'config', version: ledger.configBook.version });
+  step.conclude();
+}

@@ -1,0 +1,55 @@
+import type { LeasedBatch } from './batch-table.js';
+import type { StoredItem } from './ready-lanes.js';
+import type { Step } from './step.js';
+
+/** What became of items that failed. */
+export interface FailureCount {
+  readonly retried: number;
+  readonly dead: number;
+}
+
+/** An item that goes to the dead letters, and why. */
+export interface FatalItem {
+  readonly stored: StoredItem;
+  readonly cause: string;
+}
+
+/**
+ * A batch failed as a whole. It is halved, so that a poisonous item ends up alone after ⌈log2 n⌉ failures and its
+ * neighbours never die with it; only an item that failed alone can die.
+ */
+export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs: number): FailureCount {
+  const { items } = batch;
+  const [only, second] = items;
+  step.ledger.batches.endLease(batch);
+  step.ledger.tally.batchesFailed++;
+  if (only !== undefined && second === undefined && batch.attempts + 1 >= step.config.maxAttempts) {
+    buryAll(step, batch, [{ stored: only, cause }]);
+    return { retried: 0, dead: 1 };
+  }
+  const middle = Math.ceil(items.length / 2);
+  retryLater(step, batch, 'a', items.slice(0, middle), delayMs);
+  if (middle < items.length) retryLater(step, batch, 'b', items.slice(middle), delayMs);
+  return { retried: items.length, dead: 0 };
+}
+
+/** Sends failed items of a batch, whose lease has ended, to one retry. */
+export function retryLater(
+  step: Step,
+  batch: LeasedBatch,
+  half: 'a' | 'b',
+  items: readonly StoredItem[],
+  delayMs: number,
+): void {
+  const { batches, tally } = step.ledger;
+  const failed = { items, attempts: batch.attempts + 1, firstFailedAtMs: batch.firstFailedAtMs || step.nowMs };
+  batches.wait(batch.id, half, failed, step.nowMs + delayMs);
+  tally.retried += items.length;
+}
+
+/** Sends failed items of a batch, whose lease has ended, to the dead letters. */
+export function buryAll(step: Step, batch: LeasedBatch, items: readonly FatalItem[]): void {
+  for (const { stored, cause } of items) {
+    step.bury(stored, cause, batch.attempts + 1, batch.firstFailedAtMs || step.nowMs);
+  }
+}

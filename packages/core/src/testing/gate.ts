@@ -1,0 +1,41 @@
+import type { GateRequest, Vitals } from '../domain/store-port.js';
+import type { Step } from './step.js';
+
+/** Pauses, resumes, drains. Whoever waits is told to look for himself. */
+export function gate(step: Step, request: GateRequest): Vitals {
+  const { ledger, nowMs } = step;
+  step.raise();
+  step.endDrainIfOver();
+  switch (request.action) {
+    case 'pause':
+      ledger.intakePaused ||= request.intake;
+      ledger.flushPaused ||= request.flush;
+      break;
+    case 'resume':
+      ledger.intakePaused = false;
+      ledger.flushPaused = false;
+      step.endDrain();
+      break;
+    case 'drain':
+      ledger.drainUntilMs = nowMs + request.timeoutMs;
+      step.moveTo('draining');
+      ledger.batches.retryAll(nowMs);
+      break;
+    default:
+      request satisfies never;
+  }
+  step.signals.push({ kind: 'resync' });
+  return step.conclude();
+}
+
+/** Deletes what waits. Batches in flight go on. */
+export function purge(step: Step): { purged: number; vitals: Vitals } {
+  const { ready, batches, tally } = step.ledger;
+  step.raise();
+  step.endDrainIfOver();
+  step.giveRoom();
+  const purged = ready.count + batches.clearWaiting();
+  ready.clear();
+  tally.purged += purged;
+  return { purged, vitals: step.conclude() };
+}

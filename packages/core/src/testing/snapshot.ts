@@ -1,0 +1,30 @@
+import { stateAt } from '../domain/state.js';
+import type { Snapshot } from '../domain/store-port.js';
+import { fillOf, type Ledger, sizeOf, vitalsOf } from './ledger.js';
+
+/** Everything about the buffer at one instant. */
+export function snapshotOf(ledger: Ledger, nowMs: number): Snapshot {
+  const { ready, batches, shelf, line, tally } = ledger;
+  const drained = ledger.state === 'draining' && (nowMs >= ledger.drainUntilMs || sizeOf(ledger) === 0);
+  const vitals = vitalsOf(ledger, nowMs);
+  return {
+    // A snapshot writes nothing, so it says what the next call will find: a drain that is over is no drain.
+    vitals: drained ? { ...vitals, state: stateAt(fillOf(ledger), ledger.configBook.config) } : vitals,
+    nowMs,
+    counters: { ...tally, refused: { ...tally.refused }, evicted: { ...tally.evicted } },
+    readyByLane: { high: ready.countIn('high'), normal: ready.countIn('normal'), low: ready.countIn('low') },
+    inFlight: batches.itemCount,
+    retryBatches: batches.waitingCount,
+    deadLetters: shelf.count,
+    waiters: line.count,
+    maxSize: ledger.maxSize,
+    oldestAgeMs: Math.max(0, nowMs - (ready.oldestAtMs() ?? nowMs)),
+    stateSinceMs: ledger.stateSinceMs,
+    intakePaused: ledger.intakePaused,
+    flushPaused: ledger.flushPaused,
+    drainUntilMs: ledger.drainUntilMs,
+    lastFlushLatencyMs: ledger.lastFlushLatencyMs,
+    nodes: ledger.fleet.live(nowMs),
+    slots: ledger.fleet.slots,
+  };
+}
