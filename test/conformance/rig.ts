@@ -43,8 +43,12 @@ const BASE: BackpressureOptions = {
   batchSize: 4,
   minFlushIntervalMs: 0,
   strategy: 'drop_newest',
-  backoff: { type: 'fixed', delayMs: 1_000, maxDelayMs: 60_000 },
+  // With jitter 0 half of it, so a retry is due after a second.
+  backoff: { type: 'fixed', delayMs: 2_000, maxDelayMs: 60_000 },
 };
+
+// TODO(lead): goes when the port drops it; both stores derive these ids.
+const UNUSED = { retryIds: ['unused', 'unused'] as const };
 
 /** The `test` of vitest with a rig for a buffer of its own; the books are checked after each call and at the end. */
 export function storeTest(open: OpenStore) {
@@ -65,6 +69,7 @@ export class Rig {
   readonly #opened: OpenedStore;
   #ids = 0;
   #signals: Signal[] = [];
+  #stopListening: (() => Promise<void>) | undefined;
 
   constructor(opened: OpenedStore) {
     this.#opened = opened;
@@ -76,6 +81,7 @@ export class Rig {
   }
 
   async dispose(): Promise<void> {
+    await this.#stopListening?.();
     await this.#opened.dispose();
   }
 
@@ -156,7 +162,7 @@ export class Rig {
   }
 
   settlement(batchId: string, settlement: BatchSettlement, more: Partial<SettleRequest> = {}): SettleRequest {
-    return { token: this.token(), batchId, settlement, latencyMs: undefined, jitter: 1 - 2 ** -53, ...more };
+    return { token: this.token(), batchId, settlement, latencyMs: undefined, jitter: 0, ...UNUSED, ...more };
   }
 
   async ack(batch: TakenBatch, more: Partial<SettleRequest> = {}): Promise<SettleReply> {
@@ -188,13 +194,7 @@ export class Rig {
 
   /** Collects signals from here on. */
   async listen(): Promise<void> {
-    await this.store.subscribe((signal) => this.#signals.push(signal));
-  }
-
-  /** Forgets the signals so far; those under way are let in first. */
-  async forgetSignals(): Promise<void> {
-    await this.signal('resync', () => this.store.gate({ action: 'pause', intake: false, flush: false }));
-    this.#signals = [];
+    this.#stopListening = await this.store.subscribe((signal) => this.#signals.push(signal));
   }
 
   /** The first signal of a kind that the action causes. */
@@ -208,10 +208,15 @@ export class Rig {
     });
   }
 
-  /** The signals that an action causes, in order, but for the `resync` that marks their end. */
+  /** All signals that an action causes, in order, but for `resync`. */
   async signalsOf(action: () => Promise<unknown>): Promise<readonly Signal[]> {
-    await this.forgetSignals();
+    await this.#signalsSoFar();
     await action();
+    return this.#signalsSoFar();
+  }
+
+  /** Signals arrive in order: when the `resync` of an empty gate call is here, so are all before it. */
+  async #signalsSoFar(): Promise<readonly Signal[]> {
     await this.signal('resync', () => this.store.gate({ action: 'pause', intake: false, flush: false }));
     const signals = this.#signals.filter((signal) => signal.kind !== 'resync');
     this.#signals = [];

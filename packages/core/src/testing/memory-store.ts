@@ -94,9 +94,10 @@ export class MemoryStore implements BufferStore {
   }
 
   async extend({ batchId }: { readonly batchId: string }): Promise<ExtendReply> {
-    const { batches } = this.#declared();
-    const batch = batches.leased(batchId);
-    if (batch === undefined) return { extended: false, leaseMs: 0 };
+    this.#refuseIfClosed();
+    const batches = this.#ledger?.batches;
+    const batch = batches?.leased(batchId);
+    if (batches === undefined || batch === undefined) return { extended: false, leaseMs: 0 };
     batches.renew(batch, this.#now());
     return { extended: true, leaseMs: batch.leaseMs };
   }
@@ -122,7 +123,8 @@ export class MemoryStore implements BufferStore {
   }
 
   async deadLetters({ limit, before }: { readonly limit: number; readonly before?: string }): Promise<DeadLetter[]> {
-    return this.#declared().shelf.page(limit, before);
+    this.#refuseIfClosed();
+    return this.#ledger?.shelf.page(limit, before) ?? [];
   }
 
   async redrive(request: RedriveRequest): Promise<RedriveReply> {
@@ -130,7 +132,8 @@ export class MemoryStore implements BufferStore {
   }
 
   async events({ after, limit }: { readonly after?: string; readonly limit: number }): Promise<StoreEvent[]> {
-    return this.#declared().log.after(after, limit);
+    this.#refuseIfClosed();
+    return this.#ledger?.log.after(after, limit) ?? [];
   }
 
   async subscribe(listener: (signal: Signal) => void): Promise<() => Promise<void>> {

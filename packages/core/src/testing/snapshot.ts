@@ -7,6 +7,7 @@ export function snapshotOf(ledger: Ledger, nowMs: number): Snapshot {
   const { ready, batches, shelf, line, tally } = ledger;
   const drained = ledger.state === 'draining' && (nowMs >= ledger.drainUntilMs || sizeOf(ledger) === 0);
   const vitals = vitalsOf(ledger, nowMs);
+  const nodes = ledger.fleet.live(nowMs);
   return {
     // A snapshot writes nothing, so it says what the next call will find: a drain that is over is no drain.
     vitals: drained ? { ...vitals, state: stateAt(fillOf(ledger), ledger.configBook.config) } : vitals,
@@ -24,7 +25,7 @@ export function snapshotOf(ledger: Ledger, nowMs: number): Snapshot {
     flushPaused: ledger.flushPaused,
     drainUntilMs: ledger.drainUntilMs,
     lastFlushLatencyMs: ledger.lastFlushLatencyMs,
-    nodes: ledger.fleet.live(nowMs),
-    slots: ledger.fleet.slots,
+    nodes,
+    slots: nodes.reduce((sum, { slots }) => sum + slots, 0),
   };
 }

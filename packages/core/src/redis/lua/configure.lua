@@ -10,12 +10,14 @@
 -- Returns {'mismatch', option, declared, stated, ...}: nothing was written
 -- Returns {'conflict', version}: somebody else changed it in between, nothing was written
 -- Errors BP_LAYOUT, BP_BAD_CONFIG, BP_NOT_DECLARED (patch of a buffer that nobody declared)
+-- A limit of NaN would be no limit at all: a value that looks like one is refused here too
 -- Holds I5 one limit
 -- Cost O(options)
 --- @include "open_buffer"
 --- @include "move_state"
 --- @include "save_buffer"
-local config_key, state_key = KEYS[1], KEYS[2]
+--- @include "compile_config"
+local config_key = KEYS[1]
 local action = ARGV[1]
 local on_mismatch = ARGV[2]
 local layout = ARGV[3]
@@ -33,6 +35,7 @@ local changed = false
 local function write(field, value)
   writes[#writes + 1] = field
   writes[#writes + 1] = value
+  stored[field] = value
 end
 
 local function make_effective(option, value)
@@ -89,6 +92,11 @@ end
 if stored.layout and stored.layout ~= layout then
   return redis.error_reply('BP_LAYOUT the keys have layout ' .. stored.layout .. ', this client speaks ' .. layout)
 end
+for i = FIRST_PAIR + 1, #ARGV, 2 do
+  if string.find(string.lower(ARGV[i]), '^[+-]?nan$') or string.find(string.lower(ARGV[i]), '^[+-]?inf') then
+    return redis.error_reply('BP_BAD_CONFIG ' .. ARGV[i - 1] .. ' must be a finite number')
+  end
+end
 if action == 'declare' then
   if version == 0 then
     create()
@@ -104,12 +112,10 @@ elseif action == 'patch' then
 else
   return redis.error_reply('BP_BAD_CONFIG unknown action')
 end
-for i = 1, #writes, 2 do
-  if writes[i + 1] == 'NaN' or writes[i + 1] == 'nan' then return redis.error_reply('BP_BAD_CONFIG ' .. writes[i]) end
-end
 if changed then
   version = version + 1
-  write('version', version)
+  write('version', tostring(version))
+  write('compiled', compile_config(stored))
 end
 if #writes > 0 then redis.call('HSET', config_key, unpack(writes)) end
 if #deletes > 0 then redis.call('HDEL', config_key, unpack(deletes)) end

@@ -16,6 +16,7 @@ touch(b)
 local items = ready_count(b)
 redis.call('UNLINK', b.keys.high, b.keys.normal, b.keys.low)
 b.bytes = b.inFlightBytes
+b.size = b.inFlight
 b.ready = { 0, 0, 0 }
 local flat = redis.call('HGETALL', b.keys.batches)
 for i = 1, #flat, 2 do

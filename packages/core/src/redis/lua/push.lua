@@ -24,8 +24,18 @@
 local session_key = KEYS[14]
 local seq = tonumber(ARGV[1])
 local waits = ARGV[2]
+local FIRST_ITEM = 3
+local OFFER_CHARS = HEADER_CHARS - STAMP_CHARS
+local NEVER, HELD = string.byte('nh', 1, 2)
+local LANE_OF_CODE = { [104] = 1, [110] = 2, [108] = 3 }
+local LANE_RANK = { high = 1, normal = 2, low = 3 }
+local REASONS = { f = 'full', s = 'sampled', h = 'shed', d = 'draining', p = 'paused', b = 'too_large' }
 local MAX_EXPIRED_PER_PUSH = 100
 local MAX_WEIGHT = 99999999
+
+local function id_of(item)
+  return string.sub(item, 1, OFFER_CHARS - 1)
+end
 
 local b = open_buffer()
 if not b then return NOT_DECLARED end
@@ -36,46 +46,43 @@ if recorded then
   return recorded
 end
 local c = b.config
+local sampling, blocking = c.strategy == 'sample', c.strategy == 'block'
+local shedding = c.shed_elevated or c.shed_critical
+local stamp_of_one = stamp(b.now, 1)
 local pending = { {}, {}, {} }
 local expirable = MAX_EXPIRED_PER_PUSH
 local evicted = 0
 local retry_after_ms = 0
 local outcomes = {}
-local tally = {}
+local tally = { a = 0, w = 0, f = 0, s = 0, h = 0, d = 0, p = 0, b = 0 }
 
 local function write_pending(lane)
   push_all(b.keys.lanes[lane], pending[lane])
   pending[lane] = {}
 end
 
-local function has_room(bytes)
-  return size_of(b) + 1 <= c.max_size and (not c.max_bytes or b.bytes + bytes <= c.max_bytes)
-end
-
 -- The mark of the state in which this lane is shed, or nil when it is not.
 local function shed_mark(lane)
-  local elevated, critical = LANE_INDEX[string.sub(c.shed_elevated or '', 1, 1)], LANE_INDEX[string.sub(c.shed_critical or '', 1, 1)]
-  if b.state == 'elevated' then return elevated and lane >= elevated and c.low or nil end
-  if b.state ~= 'critical' and b.state ~= 'blocked' then return nil end
-  if elevated and lane >= elevated then
-    if not critical or lane >= critical then return c.low end
-    return nil
-  end
-  return critical and lane >= critical and c.high or nil
+  local elevated, critical = LANE_RANK[c.shed_elevated], LANE_RANK[c.shed_critical]
+  if b.state == 'normal' then return nil end
+  if b.state == 'elevated' then critical = nil end
+  if critical then return lane >= critical and (elevated and lane >= elevated and c.low or c.high) or nil end
+  return elevated and lane >= elevated and c.low or nil
 end
 
 -- Nobody overtakes those who wait.
-local function may_enter(id, wait)
+local function may_enter(item, wait)
   if b.waiting == 0 then return true end
   prune_line(b)
   local ahead = b.waiting
-  if wait == 'h' then ahead = redis.call('ZRANK', b.keys.waiters, id) or b.waiting end
+  if wait == HELD then ahead = redis.call('ZRANK', b.keys.waiters, id_of(item)) or b.waiting end
   return ahead == 0 or ahead < free_slots(b)
 end
 
-local function stand_in_line(id, wait)
-  if wait == 'n' then return 'f' end
-  if wait ~= 'h' or not redis.call('ZSCORE', b.keys.waiters, id) then
+local function stand_in_line(item, wait)
+  if wait == NEVER then return 'f' end
+  local id = id_of(item)
+  if wait ~= HELD or not redis.call('ZSCORE', b.keys.waiters, id) then
     if b.waiting >= MAX_WAITERS then return 'f' end
     b.ticketOrder = b.ticketOrder + 1
     redis.call('ZADD', b.keys.waiters, b.ticketOrder, id)
@@ -85,17 +92,8 @@ local function stand_in_line(id, wait)
   return 'w'
 end
 
-local function admit(item, lane, bytes)
-  local weight = 1
-  if c.strategy == 'sample' then
-    weight = math.min(b.sampleSince, MAX_WEIGHT)
-    b.sampleSince = 0
-  end
-  pending[lane][#pending[lane] + 1] = stamp(b.now, weight) .. item
-  b.ready[lane] = b.ready[lane] + 1
-  b.bytes = b.bytes + bytes
-  follow_fill(b)
-  return 'a'
+local function has_room(bytes)
+  return b.size < c.max_size and (not c.max_bytes or b.bytes + bytes <= c.max_bytes)
 end
 
 local function make_room(lane, bytes)
@@ -114,47 +112,65 @@ local function make_room(lane, bytes)
   return true
 end
 
-local function decide(item, id, lane, wait)
-  if b.state == 'draining' then return 'd' end
-  if b.intakePaused == 1 then return 'p' end
-  local bytes = #item - (HEADER_CHARS - STAMP_CHARS)
+local calm_size, calm_bytes = calm_until(b)
+
+local function admit(item, lane, bytes)
+  local prefix = stamp_of_one
+  if sampling then
+    prefix = stamp(b.now, math.min(b.sampleSince, MAX_WEIGHT))
+    b.sampleSince = 0
+  end
+  pending[lane][#pending[lane] + 1] = prefix .. item
+  b.ready[lane] = b.ready[lane] + 1
+  b.size = b.size + 1
+  b.bytes = b.bytes + bytes
+  if b.size > calm_size or b.bytes > calm_bytes or evicted > 0 then
+    follow_fill(b)
+    calm_size, calm_bytes = calm_until(b)
+  end
+  return 'a'
+end
+
+local function decide(item, lane, wait)
+  local bytes = #item - OFFER_CHARS
   if bytes > c.max_item_bytes then return 'b' end
-  local mark = shed_mark(lane)
-  if mark then return 'h', mark end
-  if c.strategy == 'sample' then
+  if shedding then
+    local mark = shed_mark(lane)
+    if mark then return 'h', mark end
+  end
+  if sampling then
     b.sampleSince = b.sampleSince + 1
     if b.state ~= 'normal' and b.sampleSince < c.sample_rate then return 's' end
   end
   local room = has_room(bytes) or make_room(lane, bytes)
-  if c.strategy == 'block' and (not room or not may_enter(id, wait)) then return stand_in_line(id, wait) end
+  if blocking and not (room and may_enter(item, wait)) then return stand_in_line(item, wait) end
   if not room then return 'f' end
-  if wait == 'h' then leave_line(b, id) end
+  if wait == HELD then leave_line(b, id_of(item)) end
   return admit(item, lane, bytes)
 end
 
-if #ARGV > 2 then touch(b) end
+if #ARGV >= FIRST_ITEM then touch(b) end
 end_drain_if_over(b)
+local closed = b.state == 'draining' and 'd' or b.intakePaused == 1 and 'p'
 local ready_before = ready_count(b)
-for i = 3, #ARGV do
+for i = FIRST_ITEM, #ARGV do
   local item = ARGV[i]
-  local id = string.sub(item, 1, 27)
-  local wait = string.sub(waits, i - 2, i - 2)
-  local outcome, mark = decide(item, id, LANE_INDEX[string.sub(item, 28, 28)], wait)
+  local wait = string.byte(waits, i - FIRST_ITEM + 1)
+  local outcome, mark = closed, nil
+  if not closed then outcome, mark = decide(item, LANE_OF_CODE[string.byte(item, OFFER_CHARS)], wait) end
   if outcome ~= 'a' and outcome ~= 'w' then
-    if wait == 'h' then leave_line(b, id) end
+    if wait == HELD then leave_line(b, id_of(item)) end
     if retry_after_ms == 0 then retry_after_ms = retry_after(b, outcome, mark) end
   end
-  tally[outcome] = (tally[outcome] or 0) + 1
+  tally[outcome] = tally[outcome] + 1
   outcomes[#outcomes + 1] = outcome
 end
 for lane = 1, 3 do write_pending(lane) end
+if b.size > b.maxSize then b.maxSize = b.size end
 
-local REASONS = { f = 'full', s = 'sampled', h = 'shed', d = 'draining', p = 'paused', b = 'too_large' }
-for outcome, n in pairs(tally) do
-  if outcome ~= 'w' then count(b, 'offered', n) end
-  if outcome == 'a' then count(b, 'accepted', n) end
-  if REASONS[outcome] then count(b, 'refused:' .. REASONS[outcome], n) end
-end
+count(b, 'offered', #outcomes - tally.w)
+count(b, 'accepted', tally.a)
+for outcome, reason in pairs(REASONS) do count(b, 'refused:' .. reason, tally[outcome]) end
 local ready_after = ready_count(b)
 if (ready_before == 0 and ready_after > 0) or (ready_before < c.batch_size and ready_after >= c.batch_size) then
   publish(b, 'ready')

@@ -35,11 +35,12 @@ end
 local function put_back(b, record)
   local c = b.config
   local bytes = payload_bytes(record)
-  if b.state == 'draining' or b.intakePaused == 1 or size_of(b) + 1 > c.max_size then return false end
+  if b.state == 'draining' or b.intakePaused == 1 or b.size + 1 > c.max_size then return false end
   if c.max_bytes and b.bytes + bytes > c.max_bytes then return false end
   local lane = LANE_INDEX[string.sub(record, HEADER_CHARS, HEADER_CHARS)]
   redis.call('RPUSH', b.keys.lanes[lane], string.format('%013d', b.now) .. string.sub(record, 14))
   b.ready[lane] = b.ready[lane] + 1
+  b.size = b.size + 1
   b.bytes = b.bytes + bytes
   follow_fill(b)
   return true

@@ -14,7 +14,7 @@ local b = open_buffer()
 if not b then return NOT_DECLARED end
 local state = redis.call('HGETALL', b.keys.state)
 -- Nothing may be written here; so say what the next call will do.
-if b.state == 'draining' and (b.now >= b.drainUntilMs or size_of(b) == 0) then b.state = state_at(b) end
+if b.state == 'draining' and (b.now >= b.drainUntilMs or b.size == 0) then b.state = state_at(b) end
 local oldest = b.now
 for lane = 1, 3 do
   local record = b.ready[lane] > 0 and redis.call('LINDEX', b.keys.lanes[lane], 0)

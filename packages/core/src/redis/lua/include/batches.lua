@@ -32,6 +32,7 @@ end
 -- Items of a batch have left the buffer.
 local function release_items(b, items, bytes)
   b.inFlight = b.inFlight - items
+  b.size = b.size - items
   b.inFlightBytes = b.inFlightBytes - bytes
   b.bytes = b.bytes - bytes
 end

@@ -4,7 +4,7 @@
 -- the newcomer's. Returns how many were evicted, or nil, and then nothing was, when that can't make room.
 local function plan_eviction(b, newcomer_lane, bytes)
   local c = b.config
-  local need_items = size_of(b) + 1 - c.max_size
+  local need_items = b.size + 1 - c.max_size
   if need_items > 1 then return nil end
   local need_bytes = c.max_bytes and b.bytes + bytes - c.max_bytes or 0
   local plan = {}
@@ -30,6 +30,7 @@ local function evict(b, newcomer_lane, bytes)
     for _ = 1, plan[lane] do
       local record = redis.call('LPOP', b.keys.lanes[lane])
       b.ready[lane] = b.ready[lane] - 1
+      b.size = b.size - 1
       b.bytes = b.bytes - payload_bytes(record)
       if b.config.dead_letter_evictions then
         add_dead_letter(b, record, 'evicted', 0, b.now)

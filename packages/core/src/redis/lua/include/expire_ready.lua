@@ -10,6 +10,7 @@ local function expire_ready(b, lane, limit)
     if b.now - enqueued_at(record) <= max_age_ms then break end
     redis.call('LPOP', b.keys.lanes[lane])
     b.ready[lane] = b.ready[lane] - 1
+    b.size = b.size - 1
     b.bytes = b.bytes - payload_bytes(record)
     dropped = dropped + 1
   end

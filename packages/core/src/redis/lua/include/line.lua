@@ -19,7 +19,7 @@ end
 
 -- Items that surely fit, whatever their size.
 local function free_slots(b)
-  local free = b.config.max_size - size_of(b)
+  local free = b.config.max_size - b.size
   if b.config.max_bytes then
     free = math.min(free, math.floor((b.config.max_bytes - b.bytes) / b.config.max_item_bytes))
   end
@@ -29,7 +29,7 @@ end
 -- How many from the head of the line may try: with a byte limit the first may, as its own size decides.
 local function turns(b)
   local free = free_slots(b)
-  if free < 1 and b.config.max_bytes and b.bytes < b.config.max_bytes and size_of(b) < b.config.max_size then
+  if free < 1 and b.config.max_bytes and b.bytes < b.config.max_bytes and b.size < b.config.max_size then
     return 1
   end
   return free

@@ -13,15 +13,24 @@ local function move_state(b, to)
   b.state = to
   b.stateEpoch = b.stateEpoch + 1
   b.stateSinceMs = b.now
-  add_event(b, 'kind', 'state', 'from', from, 'to', to, 'stateEpoch', b.stateEpoch, 'size', size_of(b))
+  add_event(b, 'kind', 'state', 'from', from, 'to', to, 'stateEpoch', b.stateEpoch, 'size', b.size)
   publish(b, 'state ' .. to .. ' ' .. b.stateEpoch)
 end
 
 -- To be called whenever the size, the bytes or the limits have changed.
 local function follow_fill(b)
-  local size = size_of(b)
-  if size > b.maxSize then b.maxSize = size end
+  if b.size > b.maxSize then b.maxSize = b.size end
   if b.state ~= 'draining' then move_state(b, next_state(b)) end
+end
+
+-- Where a rising fill can't change the state yet: the size and the bytes up to which a push need not look. A little
+-- below the mark, so that rounding can't matter.
+local function calm_until(b)
+  local c = b.config
+  if b.state == 'draining' or b.state == 'blocked' then return math.huge, math.huge end
+  local mark = ({ normal = c.low, elevated = c.high, critical = 1 })[b.state]
+  local max_bytes = c.max_bytes or math.huge
+  return math.floor(mark * c.max_size) - 1, math.min(mark * max_bytes, max_bytes - c.max_item_bytes) - 1
 end
 
 -- DRAINING ends at size 0 or at its end time, whether its caller lives or not.
@@ -32,5 +41,5 @@ local function end_drain(b)
 end
 
 local function end_drain_if_over(b)
-  if b.state == 'draining' and (b.now >= b.drainUntilMs or size_of(b) == 0) then end_drain(b) end
+  if b.state == 'draining' and (b.now >= b.drainUntilMs or b.size == 0) then end_drain(b) end
 end

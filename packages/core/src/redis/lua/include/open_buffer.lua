@@ -22,6 +22,7 @@ local function open_buffer()
     b.written[field] = value
   end
   b.ready = { redis.call('LLEN', keys.high), redis.call('LLEN', keys.normal), redis.call('LLEN', keys.low) }
+  b.size = b.ready[1] + b.ready[2] + b.ready[3] + b.inFlight
   b.waiting = config.strategy == 'block' and redis.call('ZCARD', keys.waiters) or 0
   return b
 end
@@ -29,11 +30,7 @@ end
 local NOT_DECLARED = { err = 'BP_NOT_DECLARED the buffer has no configuration in Redis' }
 
 local function ready_count(b)
-  return b.ready[1] + b.ready[2] + b.ready[3]
-end
-
-local function size_of(b)
-  return b.ready[1] + b.ready[2] + b.ready[3] + b.inFlight
+  return b.size - b.inFlight
 end
 
 local function count(b, counter, n)

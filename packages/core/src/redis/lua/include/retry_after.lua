@@ -20,7 +20,7 @@ local function retry_after(b, outcome, shed_mark)
     ms = MAX_RETRY_AFTER_MS
   else
     local items = 1
-    if outcome == 'f' then items = b.waiting + 1 + math.max(0, size_of(b) - c.max_size)
+    if outcome == 'f' then items = b.waiting + 1 + math.max(0, b.size - c.max_size)
     elseif outcome == 's' then items = items_above(b, c.low)
     elseif outcome == 'h' then items = items_above(b, shed_mark) end
     local rate = drain_rate(b)

@@ -7,10 +7,15 @@ local MAX_EXPIRED_PER_TAKE = 1000
 local PIECE = 50
 local LEADING_LANE = { [0] = 1, 1, 1, 1, 1, 1, 1, 2, 2, 3 }
 
-local function batch_reply(b, id, batch)
+local function batch_reply(b, batch, records)
   local reply = append(vitals(b, 'batch'), batch.attempts, batch.lease_ms, b.config.flush_timeout_ms)
-  for _, record in ipairs(redis.call('LRANGE', batch_key(b, id), 0, -1)) do reply[#reply + 1] = record end
+  local n = #reply
+  for i = 1, #records do reply[n + i] = records[i] end
   return reply
+end
+
+local function records_of(b, id)
+  return redis.call('LRANGE', batch_key(b, id), 0, -1)
 end
 
 local function no_batch(b, reason, wait_ms)
@@ -32,7 +37,7 @@ end
 
 -- Moves items from the head of a lane to the batch, in pieces so that large items are not read in vain. Returns whether
 -- the batch is full.
-local function fill_from(b, lane, target, batch)
+local function fill_from(b, lane, batch, taken)
   local want = b.config.batch_size
   while batch.items < want and b.ready[lane] > 0 do
     local records = redis.call('LRANGE', b.keys.lanes[lane], 0, math.min(PIECE, want - batch.items) - 1)
@@ -42,13 +47,11 @@ local function fill_from(b, lane, target, batch)
       if batch.items > 0 and batch.bytes + bytes > MAX_BATCH_BYTES then break end
       batch.items = batch.items + 1
       batch.bytes = batch.bytes + bytes
+      taken[batch.items] = record
       fits = fits + 1
     end
-    if fits > 0 then
-      redis.call('RPUSH', target, unpack(records, 1, fits))
-      redis.call('LTRIM', b.keys.lanes[lane], fits, -1)
-      b.ready[lane] = b.ready[lane] - fits
-    end
+    redis.call('LTRIM', b.keys.lanes[lane], fits, -1)
+    b.ready[lane] = b.ready[lane] - fits
     if fits < #records then return true end
   end
   return batch.items >= want
@@ -65,13 +68,15 @@ end
 
 local function take_fresh(b, id)
   local batch = { phase = 'l', items = 0, bytes = 0, attempts = 0, lease_ms = b.config.lease_ms, first_ms = 0 }
+  local records = {}
   for _, lane in ipairs(lane_order(b.takeCount)) do
-    if fill_from(b, lane, batch_key(b, id), batch) then break end
+    if fill_from(b, lane, batch, records) then break end
   end
+  push_all(batch_key(b, id), records)
   b.takeCount = b.takeCount + 1
   b.inFlight = b.inFlight + batch.items
   b.inFlightBytes = b.inFlightBytes + batch.bytes
-  return batch
+  return batch, records
 end
 
 local function take_retry(b, id, old_id, batch)
@@ -79,7 +84,7 @@ local function take_retry(b, id, old_id, batch)
   redis.call('RENAME', batch_key(b, old_id), batch_key(b, id))
   batch.phase = 'l'
   batch.lease_ms = b.config.lease_ms
-  return batch
+  return batch, records_of(b, id)
 end
 
 local function oldest_stamp(b)
@@ -110,7 +115,7 @@ local function take_batch(b, id)
   local held = read_batch(b, id)
   if held and held.phase == 'l' then
     write_batch(b, id, held, b.now + held.lease_ms)
-    return batch_reply(b, id, held)
+    return batch_reply(b, held, records_of(b, id))
   end
   end_drain_if_over(b)
   sweep_leases(b)
@@ -121,9 +126,10 @@ local function take_batch(b, id)
   local reason, wait_ms = obstacle(b, retry_id)
   if reason then return no_batch(b, reason, wait_ms) end
   touch(b)
-  local batch = retry and take_retry(b, id, retry_id, retry) or take_fresh(b, id)
+  local batch, records
+  if retry then batch, records = take_retry(b, id, retry_id, retry) else batch, records = take_fresh(b, id) end
   write_batch(b, id, batch, b.now + batch.lease_ms)
   b.inFlightBatches = b.inFlightBatches + 1
   b.lastTakeAtMs = b.now
-  return batch_reply(b, id, batch)
+  return batch_reply(b, batch, records)
 end

@@ -3,7 +3,7 @@
 local function vitals(b, tag)
   local c = b.config
   return {
-    tag, b.revision, b.state, b.stateEpoch, size_of(b), ready_count(b), b.bytes, c.max_size, c.max_bytes or '',
+    tag, b.revision, b.state, b.stateEpoch, b.size, ready_count(b), b.bytes, c.max_size, c.max_bytes or '',
     b.inFlightBatches, c.permits, decimal(b.intervalMs), decimal(drain_rate(b)), c.version,
   }
 end

@@ -3,14 +3,14 @@ local STATES = { 'normal', 'elevated', 'critical', 'blocked' }
 local STATE_RANK = { normal = 1, elevated = 2, critical = 3, blocked = 4 }
 
 local function utilization_of(b)
-  local by_items = size_of(b) / b.config.max_size
+  local by_items = b.size / b.config.max_size
   if not b.config.max_bytes then return by_items end
   return math.max(by_items, b.bytes / b.config.max_bytes)
 end
 
 local function state_at(b)
   local c = b.config
-  if size_of(b) >= c.max_size then return 'blocked' end
+  if b.size >= c.max_size then return 'blocked' end
   if c.max_bytes and c.max_bytes - b.bytes < c.max_item_bytes then return 'blocked' end
   local utilization = utilization_of(b)
   if utilization >= c.high then return 'critical' end

@@ -1,0 +1,63 @@
+import type { BufferDefinition } from '@backpressure/core';
+import type { BatchSettlement, ItemRecord, ItemSettlement } from '@backpressure/core/store';
+
+/** A batch whose payloads were decoded, as far as they can be. */
+export interface DecodedBatch<T> {
+  readonly items: readonly T[];
+  /** The records of those items, in the same order. */
+  readonly records: readonly ItemRecord[];
+  /** One per record of the batch: why it can't be decoded, or `undefined`. */
+  readonly faults: readonly (string | undefined)[];
+}
+
+/** Decodes the payloads of a batch. What can't be decoded never will be: it is not handed to the flush. */
+export function decodeBatch<T>(decode: BufferDefinition<T>['decode'], all: readonly ItemRecord[]): DecodedBatch<T> {
+  const items: T[] = [];
+  const records: ItemRecord[] = [];
+  const faults = all.map((record) => {
+    try {
+      items.push(decode(record.payload));
+      records.push(record);
+      return undefined;
+    } catch (error) {
+      return String(error).replace(/\s+/g, ' ').toWellFormed().slice(0, 500);
+    }
+  });
+  return { items, records, faults };
+}
+
+/**
+ * The settlement of the whole batch from that of its decoded items; the rest goes to the dead letters. When the decoded
+ * items failed as a whole the batch does too: only so is it halved, and its healthy items outlive the poison. The rest
+ * then dies in a retry.
+ */
+export function settlementOfAll(
+  ofDecoded: BatchSettlement,
+  { items, faults }: Pick<DecodedBatch<unknown>, 'items' | 'faults'>,
+): BatchSettlement {
+  if (items.length === faults.length) return ofDecoded;
+  switch (ofDecoded.kind) {
+    case 'failed':
+    case 'released':
+      if (items.length > 0) return ofDecoded;
+      return withDead(faults, () => ({ outcome: 'acked' }));
+    case 'acked':
+      return withDead(faults, () => ({ outcome: 'acked' }));
+    case 'items':
+      return withDead(faults, (position) => ofDecoded.items[position] ?? { outcome: 'acked' });
+    default:
+      return ofDecoded satisfies never;
+  }
+}
+
+/** `outcomeOf` is asked for each decoded item, by its position among them. */
+function withDead(
+  faults: readonly (string | undefined)[],
+  outcomeOf: (position: number) => ItemSettlement,
+): BatchSettlement {
+  let position = 0;
+  const items = faults.map(
+    (cause): ItemSettlement => (cause === undefined ? outcomeOf(position++) : { outcome: 'dead', cause }),
+  );
+  return { kind: 'items', items };
+}
