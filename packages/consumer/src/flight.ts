@@ -76,9 +76,7 @@ async function endOf(run: () => unknown, items: number, signal: AbortSignal): Pr
 /** All of them, or none. */
 function checkedIndexes(indexes: Iterable<number>, items: number): readonly number[] {
   const all = [...indexes];
-  const wrong = all.find((index) => !(Number.isInteger(index) && index >= 0 && index < items));
-  if (wrong !== undefined || all.includes(undefined as never)) {
-    throw new RangeError(`ack takes indexes from 0 to ${items - 1}, not ${String(wrong)}.`);
-  }
+  const wrong = all.findIndex((index) => !(Number.isInteger(index) && index >= 0 && index < items));
+  if (wrong >= 0) throw new RangeError(`ack takes indexes from 0 to ${items - 1}, not ${String(all[wrong])}.`);
   return all;
 }

@@ -14,6 +14,8 @@ export interface SettleOptions {
   readonly session: SlotSession;
   /** When the lease ends: nothing is tried after that. */
   readonly untilMs: number;
+  /** Gives up at once. */
+  readonly signal: AbortSignal;
 }
 
 /** What the store answered, and when the call was sent that it answered: a lease that it granted began no earlier. */
@@ -28,14 +30,14 @@ export interface Settled {
  * @throws StoreUnavailableError, ProtocolError
  */
 export async function settleBatch(request: Omit<SettleRequest, 'token'>, options: SettleOptions): Promise<Settled> {
-  const { store, session, untilMs } = options;
+  const { store, session, untilMs, signal } = options;
   let token = session.next();
   let renewed = false;
   for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(MAX_DELAY_MS, delayMs * 2)) {
     const sentAtMs = performance.now();
     const deadlineMs = Math.ceil(Math.min(MAX_DEADLINE_MS, Math.max(MIN_DEADLINE_MS, untilMs - sentAtMs)));
     try {
-      return { reply: await store.settle({ ...request, token }, { deadlineMs }), sentAtMs };
+      return { reply: await store.settle({ ...request, token }, { deadlineMs, signal }), sentAtMs };
     } catch (error) {
       if (error instanceof TokenExpiredError && !renewed) {
         // Safe even if the call had been carried out: the batch id is the fence, and the second one is stale.
@@ -46,6 +48,6 @@ export async function settleBatch(request: Omit<SettleRequest, 'token'>, options
       }
       if (!(error instanceof StoreUnavailableError) || performance.now() + delayMs >= untilMs) throw error;
     }
-    await delay(delayMs * (0.5 + Math.random() / 2));
+    await delay(delayMs * (0.5 + Math.random() / 2), undefined, { signal });
   }
 }

@@ -1,0 +1,87 @@
+import { describe, expect } from 'vitest';
+import { type OpenStore, storeTest } from './rig.js';
+
+/** Only the latest taker of a batch can settle it (I8). */
+export function describeLeases(open: OpenStore): void {
+  const test = storeTest(open);
+  const lease = { flushTimeoutMs: 900, leaseMs: 1_000 };
+
+  describe('lease', () => {
+    test('a lost lease is a failed flush: halved, due at once, an attempt counted', async ({ rig }) => {
+      await rig.declare(lease);
+      const ids = await rig.fill(3);
+      const lost = await rig.takeBatch('lost');
+      await rig.advance(999);
+      expect(await rig.take()).toMatchObject({ reason: 'empty', waitMs: 1 });
+      await rig.advance(1);
+      const first = await rig.takeBatch('first');
+      expect([first.attempts, first.items.map(({ id }) => id)]).toEqual([1, ids.slice(0, 2)]);
+      expect(await rig.snapshot()).toMatchObject({ retryBatches: 1, counters: { leasesLost: 1, retried: 3, batchesSettled: 0 } });
+      expect(await rig.ack(lost)).toMatchObject({ kind: 'stale' });
+      expect(await rig.store.extend({ batchId: 'lost' })).toEqual({ extended: false, leaseMs: 0 });
+      const second = await rig.takeBatch();
+      expect([second.attempts, second.items.map(({ id }) => id)]).toEqual([1, ids.slice(2)]);
+      expect([await rig.ack(first), await rig.ack(second)]).toMatchObject([{ flushed: 2 }, { flushed: 1 }]);
+    });
+
+    test('an item that was alone in lost leases dies at maxAttempts', async ({ rig }) => {
+      await rig.declare({ ...lease, maxAttempts: 2 });
+      await rig.fill(1);
+      await rig.takeBatch();
+      await rig.advance(1_000);
+      await rig.takeBatch();
+      await rig.advance(1_000);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'empty', vitals: { size: 0 } });
+      expect(await rig.store.deadLetters({ limit: 1 })).toMatchObject([{ cause: 'lease lost', attempts: 2 }]);
+    });
+
+    test('until somebody takes it over a late settlement counts', async ({ rig }) => {
+      await rig.declare(lease);
+      await rig.fill(2);
+      const batch = await rig.takeBatch();
+      await rig.advance(5_000);
+      expect(await rig.ack(batch)).toMatchObject({ kind: 'settled', flushed: 2 });
+    });
+
+    test('extending starts it anew, for its own length', async ({ rig }) => {
+      await rig.declare(lease);
+      await rig.fill(1);
+      const { id } = await rig.takeBatch();
+      await rig.patch({ leaseMs: 9_000 });
+      await rig.advance(900);
+      expect(await rig.store.extend({ batchId: id })).toEqual({ extended: true, leaseMs: 1_000 });
+      await rig.advance(999);
+      expect(await rig.take()).toMatchObject({ reason: 'empty', waitMs: 1 });
+      await rig.advance(1);
+      expect(await rig.takeBatch()).toMatchObject({ attempts: 1, leaseMs: 9_000 });
+      expect(await rig.store.extend({ batchId: 'unknown' })).toEqual({ extended: false, leaseMs: 0 });
+    });
+
+    test('an id that is taken again after its lease was lost is a new batch, and loses nothing', async ({ rig }) => {
+      await rig.declare(lease);
+      await rig.fill(4);
+      for (let i = 0; i < 3; i++) {
+        await rig.takeBatch('same');
+        await rig.advance(1_000);
+      }
+      const seen: string[] = [];
+      for (let i = 0; i < 4; i++) {
+        const reply = await rig.take();
+        if (reply.kind !== 'batch') break;
+        seen.push(...reply.batch.items.map(({ payload }) => payload));
+        await rig.ack(reply.batch);
+      }
+      expect(seen.sort()).toEqual(['normal 0', 'normal 1', 'normal 2', 'normal 3']);
+    });
+
+    test('many lost leases are swept sixteen at a time', async ({ rig }) => {
+      await rig.declare({ ...lease, maxBufferSize: 40, batchSize: 1, maxAttempts: 1 });
+      await rig.fill(20);
+      for (let i = 0; i < 20; i++) await rig.takeBatch();
+      await rig.advance(1_000);
+      expect(await rig.take()).toMatchObject({ reason: 'empty', waitMs: 1, vitals: { size: 4, revision: 23 } });
+      expect(await rig.take()).toMatchObject({ reason: 'empty', vitals: { size: 0 } });
+      expect((await rig.snapshot()).counters).toMatchObject({ leasesLost: 20, dead: 20 });
+    });
+  });
+}
