@@ -1,17 +1,24 @@
 import type { Snapshot } from '@backpressure/core/store';
-import { expect } from 'vitest';
 
-/** I2: each item has exactly one terminal count, and the parts add up. */
-export function expectLedger({ counters, vitals, inFlight, readyByLane, deadLetters, maxSize }: Snapshot): void {
-  const { high, normal, low } = readyByLane;
-  expect(high + normal + low, 'ready by lane').toBe(vitals.ready);
-  expect(vitals.ready + inFlight, 'ready + in flight').toBe(vitals.size);
+/** What is wrong with the books (I2): each item has exactly one terminal count, and the parts add up. */
+export function ledgerFaults({ counters, vitals, inFlight, readyByLane, deadLetters, maxSize }: Snapshot): string[] {
+  const ready = sum(Object.values(readyByLane));
+  const letters = counters.dead - counters.deadTrimmed - counters.deadDiscarded;
   const refused = sum(Object.values(counters.refused));
-  expect(counters.accepted + refused, 'offered = accepted + refused').toBe(counters.offered);
-  const gone = counters.flushed + sum(Object.values(counters.evicted)) + counters.expired + counters.purged + counters.dead;
-  expect(gone + vitals.size, 'accepted = flushed + evicted + expired + purged + dead + size').toBe(counters.accepted);
-  expect(deadLetters, 'dead letters').toBe(counters.dead - counters.deadTrimmed - counters.deadDiscarded);
-  expect(maxSize, 'largest size').toBeGreaterThanOrEqual(vitals.size);
+  const evicted = sum(Object.values(counters.evicted));
+  const gone = counters.flushed + evicted + counters.expired + counters.purged + counters.dead;
+  return [
+    ...fault('ready = ready by lane', vitals.ready, ready),
+    ...fault('size = ready + in flight', vitals.size, vitals.ready + inFlight),
+    ...fault('offered = accepted + refused', counters.offered, counters.accepted + refused),
+    ...fault('accepted = flushed + evicted + expired + purged + dead + size', counters.accepted, gone + vitals.size),
+    ...fault('dead letters = dead - trimmed - discarded', deadLetters, letters),
+    ...fault('largest size is not below the size', Math.max(maxSize, vitals.size), maxSize),
+  ];
+}
+
+function fault(rule: string, left: number, right: number): string[] {
+  return left === right ? [] : [`${rule}: ${left} is not ${right}`];
 }
 
 function sum(numbers: readonly number[]): number {

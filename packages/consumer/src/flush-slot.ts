@@ -35,17 +35,22 @@ export class FlushSlot<T> {
    */
   async runSlice({ deadlineMs }: { readonly deadlineMs: number }): Promise<SliceEnd> {
     const summaries: BatchSummary[] = [];
-    const goOn = () =>
-      this.#host.gate.open && performance.now() < deadlineMs && summaries.length + 1 < MAX_BATCHES_PER_SLICE;
     let failure: string | undefined;
+    let waits = 0;
+    const goOn = () =>
+      failure === undefined &&
+      this.#host.gate.open &&
+      performance.now() < deadlineMs &&
+      summaries.length + 1 < MAX_BATCHES_PER_SLICE;
     let taken = await this.#taker.take();
     while (taken !== undefined) {
       if (taken.kind === 'none') {
-        if (!(await this.#waitTurn(taken, deadlineMs))) return { ...endOf(summaries, failure), refusal: taken };
+        if (!(await this.#waitTurn(taken, deadlineMs, waits++))) return { ...endOf(summaries, failure), refusal: taken };
         taken = await this.#taker.take();
         continue;
       }
       const { summary, failure: cause, next } = await this.#server.serve(taken, goOn);
+      waits = 0;
       summaries.push(summary);
       failure ??= cause;
       if (next === undefined) return endOf(summaries, failure);
@@ -54,10 +59,18 @@ export class FlushSlot<T> {
     return { ...endOf(summaries, failure), unavailable: true };
   }
 
-  async #waitTurn({ reason, waitMs }: Refusal, deadlineMs: number): Promise<boolean> {
+  async #waitTurn({ reason, waitMs }: Refusal, deadlineMs: number, lost: number): Promise<boolean> {
     const comes = reason === 'pace' || reason === 'lingering';
-    return comes && performance.now() + waitMs < deadlineMs && this.#host.gate.waitTurn(waitMs);
+    return comes && performance.now() + waitMs < deadlineMs && this.#host.gate.waitTurn(spread(waitMs, lost));
   }
+}
+
+/**
+ * Slots of several processes that wait for the same turn would all ask at once, and all but one in vain. Each that lost
+ * waits longer, at random, up to 15 times: so they take their turns one after the other.
+ */
+function spread(waitMs: number, lost: number): number {
+  return waitMs * (1 + Math.random() * (2 ** Math.min(lost, 4) - 1));
 }
 
 function endOf(summaries: readonly BatchSummary[], cause: string | undefined): SliceEnd {

@@ -204,8 +204,6 @@ export interface SettleRequest {
   readonly jitter: number;
   /** The downstream asked for at least this pause before a retry; not given: the backoff alone decides. */
   readonly minRetryDelayMs?: number;
-  /** Ids (from `batchId()`) for the batches that a failure makes: up to two. */
-  readonly retryIds: readonly [string, string];
   /** Takes the next batch in the same step, under this id. */
   readonly next?: TakeRequest;
 }

@@ -141,6 +141,8 @@ class DeadlineError extends Error {}
 /** Throws what no resending can cure; returns for what may pass. */
 function refuse(name: string, error: Error): void {
   if (error instanceof ConfigError || error instanceof ClosedError) throw error;
+  // ioredis hangs the whole command on it: payloads and scripts have no place in a log.
+  delete (error as { command?: unknown }).command;
   if (error.name !== 'ReplyError' || TRANSIENT.test(error.message)) return;
   if (error.message.startsWith('OOM')) throw new StoreOutOfMemoryError(error);
   if (FORBIDDEN.test(error.message)) throw forbidden(error);

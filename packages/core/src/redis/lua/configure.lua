@@ -122,6 +122,7 @@ if #deletes > 0 then redis.call('HDEL', config_key, unpack(deletes)) end
 if changed then
   local b = open_buffer()
   touch(b)
+  give_room(b)
   if b.config.algorithm == 'fixed' then b.intervalMs = 0 end
   b.intervalMs = math.min(b.config.max_interval_ms, math.max(b.config.min_interval_ms, b.intervalMs))
   end_drain_if_over(b)

@@ -82,7 +82,11 @@ end
 local function stand_in_line(item, wait)
   if wait == NEVER then return 'f' end
   local id = id_of(item)
-  if wait ~= HELD or not redis.call('ZSCORE', b.keys.waiters, id) then
+  local order = wait == HELD and tonumber(redis.call('ZSCORE', b.keys.waiters, id) or nil)
+  if order then
+    -- It was told of room and has to wait on: the next room is to be told to it again.
+    b.grantedOrder = math.min(b.grantedOrder, order - 1)
+  else
     if b.waiting >= MAX_WAITERS then return 'f' end
     b.ticketOrder = b.ticketOrder + 1
     redis.call('ZADD', b.keys.waiters, b.ticketOrder, id)

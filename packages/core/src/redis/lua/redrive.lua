@@ -18,8 +18,10 @@ local MAX_LETTERS = 1000
 local function letters(b)
   if #ARGV == 1 then return redis.call('XRANGE', b.keys.dead, '-', '+', 'COUNT', MAX_LETTERS) end
   local found = {}
+  local seen = {}
   for i = 2, #ARGV do
-    local entry = redis.call('XRANGE', b.keys.dead, ARGV[i], ARGV[i])[1]
+    local entry = not seen[ARGV[i]] and redis.call('XRANGE', b.keys.dead, ARGV[i], ARGV[i])[1]
+    seen[ARGV[i]] = true
     if entry then found[#found + 1] = entry end
   end
   return found

@@ -35,4 +35,5 @@ local function release_items(b, items, bytes)
   b.size = b.size - items
   b.inFlightBytes = b.inFlightBytes - bytes
   b.bytes = b.bytes - bytes
+  give_room(b)
 end

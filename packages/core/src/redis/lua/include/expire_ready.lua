@@ -16,6 +16,7 @@ local function expire_ready(b, lane, limit)
   end
   if dropped > 0 then
     touch(b)
+    give_room(b)
     count(b, 'expired', dropped)
     follow_fill(b)
   end

@@ -5,7 +5,10 @@ local MAX_ANNOUNCED = 1000
 
 local function leave_line(b, id)
   redis.call('ZREM', b.keys.tickets, id)
-  if redis.call('ZREM', b.keys.waiters, id) == 1 then b.waiting = math.max(0, b.waiting - 1) end
+  if redis.call('ZREM', b.keys.waiters, id) == 1 then
+    b.waiting = math.max(0, b.waiting - 1)
+    give_room(b)
+  end
 end
 
 -- A producer that died must not hold a place for ever. Once per call.
@@ -35,9 +38,9 @@ local function turns(b)
   return free
 end
 
--- Wakes as many as there is room for, and nobody twice.
+-- Wakes as many as there is room for, and nobody twice for the same room.
 local function announce_space(b)
-  if b.waiting == 0 or b.config.strategy ~= 'block' or turns(b) < 1 then return end
+  if not b.room_given or b.waiting == 0 or b.config.strategy ~= 'block' or turns(b) < 1 then return end
   prune_line(b)
   local last = math.min(turns(b), MAX_ANNOUNCED) - 1
   local line = redis.call('ZRANGE', b.keys.waiters, 0, last, 'WITHSCORES')

@@ -44,6 +44,11 @@ local function touch(b)
   b.revision = b.revision + 1
 end
 
+-- Somebody who waits in line may have a chance now.
+local function give_room(b)
+  b.room_given = true
+end
+
 local function publish(b, message)
   redis.call('PUBLISH', b.keys.prefix .. 'signal', message)
 end

@@ -4,7 +4,7 @@
 local ABOUT = 'The state of a backpressure buffer, written by its scripts only; docs/design.md explains each field.'
 
 local function save_buffer(b)
-  if b.touched then announce_space(b) end
+  announce_space(b)
   local changes = {}
   if b.revision == 1 and b.touched then changes = { 'about', ABOUT } end
   for _, field in ipairs(STATE_FIELDS) do

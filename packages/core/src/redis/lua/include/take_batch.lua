@@ -22,10 +22,22 @@ local function no_batch(b, reason, wait_ms)
   return append(vitals(b, 'none'), reason, wait_ms)
 end
 
+local function ms_until(b, at_ms)
+  return math.min(1000, math.max(1, at_ms - b.now))
+end
+
 local function ms_to_next_due(b)
   local next_due = redis.call('ZRANGE', b.keys.leases, 0, 0, 'WITHSCORES')
-  if not next_due[2] then return 1000 end
-  return math.min(1000, math.max(1, tonumber(next_due[2]) - b.now))
+  return next_due[2] and ms_until(b, tonumber(next_due[2])) or 1000
+end
+
+-- Only the end of a lease gives a permit back; what is due for a retry stands before it in the set.
+local function ms_to_next_permit(b)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', b.keys.leases, '(' .. b.now, b.now + 1000, 'LIMIT', 0, 100)) do
+    local batch = read_batch(b, id)
+    if batch and batch.phase == 'l' then return ms_until(b, tonumber(redis.call('ZSCORE', b.keys.leases, id))) end
+  end
+  return 1000
 end
 
 local function due_retry(b)
@@ -101,7 +113,7 @@ end
 local function obstacle(b, retry_id)
   local c = b.config
   if ready_count(b) == 0 and not retry_id then return 'empty', ms_to_next_due(b) end
-  if b.inFlightBatches >= c.permits then return 'permits', ms_to_next_due(b) end
+  if b.inFlightBatches >= c.permits then return 'permits', ms_to_next_permit(b) end
   if c.algorithm == 'interval' then
     local wait_ms = b.lastTakeAtMs + b.intervalMs / math.max(1, b.slots) - b.now
     if wait_ms > 0 then return 'pace', math.ceil(wait_ms) end
@@ -117,8 +129,8 @@ local function take_batch(b, id)
     write_batch(b, id, held, b.now + held.lease_ms)
     return batch_reply(b, held, records_of(b, id))
   end
-  end_drain_if_over(b)
   sweep_leases(b)
+  end_drain_if_over(b)
   if b.flushPaused == 1 then return no_batch(b, 'paused', 1000) end
   local expirable = MAX_EXPIRED_PER_TAKE
   for lane = 1, 3 do expirable = expirable - expire_ready(b, lane, expirable) end

@@ -1,0 +1,149 @@
+import type { BufferClient, Signal, TakeReply } from '@backpressure/core/store';
+import type { Bells } from './bells.js';
+import { bellsToRing, quietMs, ringAfterMs } from './bells-to-ring.js';
+import type { SliceEnd } from './flush-slot.js';
+import type { RunGate } from './run-gate.js';
+import type { SlotPool } from './slot-pool.js';
+
+/** After a refusal for the pace the next ones are likely: for so long one bell at a time is rung. */
+const PACED_MS = 1_000;
+/** A store that gave no answer is asked again after this. */
+const UNAVAILABLE_MS = 1_000;
+/** While slots are started without bells, a bell is rung so often to see whether they work again. */
+const PROBE_MS = 1_000;
+
+export interface DispatcherOptions<T> {
+  readonly client: BufferClient<T>;
+  readonly pool: SlotPool<T>;
+  readonly gate: RunGate;
+  readonly sliceMs: number;
+}
+
+/**
+ * Sees to it that slots are at work while batches wait.
+ *
+ * It listens to the signals, to what each take and settlement says of the buffer, and to a timer for what is known to
+ * fall due. Then it rings bells, or, where there are none or they are not heard, starts slots of this process itself.
+ */
+export class Dispatcher<T> {
+  readonly #options: DispatcherOptions<T>;
+  #bells: Bells | undefined;
+  #heard = true;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Infinity;
+  #quietUntilMs = 0;
+  #pacedUntilMs = 0;
+  #probedAtMs = -Infinity;
+  #takenAtMs = performance.now();
+  #stopped = false;
+
+  constructor(options: DispatcherOptions<T>) {
+    this.#options = options;
+  }
+
+  /** When a take was last answered, or is due by the timer, on the local monotonic clock. */
+  get servedAtMs(): number {
+    return Math.max(this.#takenAtMs, this.#timerAtMs === Infinity ? this.#quietUntilMs : this.#timerAtMs);
+  }
+
+  start(bells: Bells | undefined): void {
+    this.#bells = bells;
+    this.ring(true);
+  }
+
+  /** Ends the timer. Nothing is rung any more. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  onSignal({ kind }: Signal): void {
+    if (kind !== 'ready' && kind !== 'resync' && kind !== 'state') return;
+    if (kind === 'resync') this.#quietUntilMs = 0;
+    this.ring(kind !== 'state');
+  }
+
+  /** A take was answered: there may be work for other slots. */
+  onTaken(reply: TakeReply): void {
+    this.#takenAtMs = performance.now();
+    if (reply.kind === 'none') {
+      this.#quietUntilMs = Math.max(this.#quietUntilMs, this.#takenAtMs + quietMs(reply));
+      if (reply.reason === 'pace') this.#pacedUntilMs = this.#takenAtMs + PACED_MS;
+    } else {
+      this.#quietUntilMs = 0;
+      this.ring(false);
+    }
+  }
+
+  /** A bell is answered by this process. Undefined when no slot is free. */
+  answer(): Promise<SliceEnd | undefined> {
+    this.#heard = true;
+    return this.#runSlice();
+  }
+
+  /** Batches wait that no bell has served in time: starts a slot without one. */
+  serveUnheard(): void {
+    this.#takenAtMs = performance.now();
+    if (this.#bells !== undefined && this.#wanted(false) > 0) {
+      this.#heard = false;
+      void this.#bells.heal();
+    }
+    void this.#runSlice();
+  }
+
+  /** Rings for what waits. `due`: something may be there that the last vitals don't show. */
+  ring(due: boolean): void {
+    const nowMs = performance.now();
+    const { pool, gate } = this.#options;
+    if (this.#stopped || !gate.open || nowMs < this.#quietUntilMs) return;
+    const wanted = this.#wanted(due);
+    if (wanted === 0) return;
+    if (this.#bells !== undefined && this.#heard) return this.#bells.ring(wanted);
+    for (let i = Math.min(wanted, pool.free); i > 0; i--) void this.#runSlice();
+    if (this.#bells === undefined || nowMs - this.#probedAtMs < PROBE_MS) return;
+    this.#probedAtMs = nowMs;
+    this.#bells.ring(1);
+  }
+
+  #wanted(due: boolean): number {
+    const { client, pool } = this.#options;
+    return bellsToRing({
+      vitals: client.vitals,
+      batchSize: client.config.batchSize,
+      concurrency: pool.concurrency,
+      due,
+      paced: performance.now() < this.#pacedUntilMs,
+    });
+  }
+
+  async #runSlice(): Promise<SliceEnd | undefined> {
+    const { pool, sliceMs } = this.#options;
+    const end = await pool.runSlice(performance.now() + sliceMs);
+    if (end !== undefined) this.#onEnd(end);
+    return end;
+  }
+
+  #onEnd({ refusal, unavailable }: SliceEnd): void {
+    const nowMs = performance.now();
+    if (unavailable) this.#quietUntilMs = nowMs + UNAVAILABLE_MS;
+    const afterMs = unavailable ? UNAVAILABLE_MS : refusal && ringAfterMs(refusal);
+    // A slot that waits for its turn rings when it has taken its batch.
+    if (afterMs !== undefined && !this.#options.gate.waiting) this.#ringAt(nowMs + afterMs);
+    this.ring(false);
+  }
+
+  /** The earlier of two times wins. */
+  #ringAt(atMs: number): void {
+    if (this.#stopped || atMs >= this.#timerAtMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAtMs = Infinity;
+        this.#quietUntilMs = 0;
+        this.ring(true);
+      },
+      Math.max(0, Math.ceil(atMs - performance.now())),
+    );
+  }
+}

@@ -1,0 +1,170 @@
+import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { StoreOutOfMemoryError, type StoreToken, StoreUnavailableError, TokenExpiredError } from '@backpressure/core';
+import type { BufferClient, CallOptions, PushItem, PushReply, TicketReply } from '@backpressure/core/store';
+import type { StopOrder } from './offer.js';
+import type { ProducerTally } from './producer-metrics.js';
+import { SessionPool } from './session-pool.js';
+
+/** Under `hold`: the pause before a call that went unanswered is sent again. */
+const HOLD_RETRY_MS = 100;
+
+export interface StoreCallsOptions {
+  readonly client: BufferClient<never>;
+  readonly sessions: number;
+  readonly deadlineMs: number;
+  /** Repeats a push until it is answered, under the same token. */
+  readonly hold: boolean;
+  readonly tally: ProducerTally;
+}
+
+/**
+ * The calls of a producer to its store: who may call now, how long it may take, whether Redis answers at all, and what
+ * happens to calls under way when the producer is closed.
+ */
+export class StoreCalls {
+  readonly #options: StoreCallsOptions;
+  readonly #sessions: SessionPool;
+  readonly #stopping = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+  #opened = false;
+  #away = false;
+  #recoveredAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: StoreCallsOptions) {
+    this.#options = options;
+    this.#sessions = new SessionPool(options.sessions);
+    // Every call under way listens to it.
+    setMaxListeners(0, this.#stopping.signal);
+  }
+
+  /** Whether a push or a cancel may start now. */
+  get hasFreeSession(): boolean {
+    return this.#sessions.hasFree;
+  }
+
+  get inFlight(): number {
+    return this.#running.size;
+  }
+
+  get opened(): boolean {
+    return this.#opened;
+  }
+
+  /** Whether the last call went unanswered. */
+  get away(): boolean {
+    return this.#away;
+  }
+
+  /** When Redis answered again after it had not, by `performance.now()`. */
+  get recoveredAtMs(): number {
+    return this.#recoveredAtMs;
+  }
+
+  /** Declares the buffer; does nothing when that is done. */
+  async open(): Promise<void> {
+    if (this.#opened) return;
+    const { client, hold } = this.#options;
+    await this.#ask(() => client.open(this.#call()), hold);
+    this.#opened = true;
+  }
+
+  /** Offers items under the next token of a free session. */
+  push(itemsFor: (token: StoreToken) => readonly PushItem[], deadlineMs: number): Promise<PushReply> {
+    const { client, hold, tally } = this.#options;
+    return this.#sessions.run(async (token) => {
+      const items = itemsFor(token);
+      tally.pushCallsTotal++;
+      tally.itemsSentTotal += items.length;
+      try {
+        return await this.#ask(() => client.store.push({ token, items }, this.#call(deadlineMs)), hold);
+      } catch (error) {
+        throw withToken(error, token);
+      }
+    });
+  }
+
+  /** Gives up places in line, under the next token of a free session. */
+  cancel(ids: readonly string[], reason: StopOrder['reason']): Promise<TicketReply> {
+    const { client } = this.#options;
+    return this.#sessions.run((token) =>
+      this.#ask(() => client.store.ticket({ action: 'cancel', token, ids, reason }, this.#call()), false),
+    );
+  }
+
+  /** Renews places in line; needs no session. */
+  renew(ids: readonly string[]): Promise<TicketReply> {
+    return this.#ask(() => this.#options.client.store.ticket({ action: 'renew', ids }, this.#call()), false);
+  }
+
+  /** Ends the calls under way; what became of them is unknown. */
+  stop(reason: Error): void {
+    this.#stopping.abort(reason);
+  }
+
+  /** Resolves when no call is under way. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+  }
+
+  #call(deadlineMs = this.#options.deadlineMs): CallOptions {
+    return { deadlineMs, signal: this.#stopping.signal };
+  }
+
+  async #ask<Reply>(send: () => Promise<Reply>, hold: boolean): Promise<Reply> {
+    const running = this.#untilAnswered(send, hold);
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  async #untilAnswered<Reply>(send: () => Promise<Reply>, hold: boolean): Promise<Reply> {
+    const { signal } = this.#stopping;
+    let maySent = false;
+    for (;;) {
+      if (signal.aborted) throw stopped(maySent, signal.reason);
+      this.#options.tally.callsTotal++;
+      try {
+        const reply = await send();
+        this.#heard();
+        return reply;
+      } catch (error) {
+        if (signal.aborted) throw stopped(true, signal.reason);
+        if (maySent && error instanceof TokenExpiredError) throw recordGone(error);
+        if (!isSilence(error)) this.#heard();
+        else this.#away = true;
+        if (!hold || !isSilence(error)) throw error;
+        maySent ||= error.outcome === 'unknown';
+      }
+      await delay(HOLD_RETRY_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  #heard(): void {
+    if (this.#away) this.#recoveredAtMs = performance.now();
+    this.#away = false;
+  }
+}
+
+/** A Redis that is out of memory has answered. */
+function isSilence(error: unknown): error is StoreUnavailableError {
+  return error instanceof StoreUnavailableError && !(error instanceof StoreOutOfMemoryError);
+}
+
+function withToken(error: unknown, token: StoreToken): unknown {
+  if (!isSilence(error) || error.outcome !== 'unknown' || error.token !== undefined) return error;
+  return new StoreUnavailableError(error.message, { outcome: 'unknown', token, cause: error.cause });
+}
+
+function stopped(maySent: boolean, cause: unknown): StoreUnavailableError {
+  const outcome = maySent ? 'unknown' : 'not_sent';
+  return new StoreUnavailableError('The producer was closed before Redis answered.', { outcome, cause });
+}
+
+/** Not a first attempt: an earlier one may have been carried out before the record was lost. */
+function recordGone(cause: TokenExpiredError): StoreUnavailableError {
+  return new StoreUnavailableError('Redis lost the record of this call before it answered.', { outcome: 'unknown', cause });
+}
