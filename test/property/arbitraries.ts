@@ -44,7 +44,7 @@ const optionArbitraries = {
   hysteresis: fc.constantFrom(0, 0.05, 0.19),
   strategy: fc.constantFrom('block', 'drop_oldest', 'drop_newest', 'sample'),
   sampleRate: fc.constantFrom(1, 2, 5),
-  shed: optional(fc.record({ elevated: optional(lane), critical: optional(lane) })),
+  shed: fc.record({ elevated: optional(lane), critical: optional(lane) }),
   deadLetterEvictions: fc.boolean(),
   batchSize: fc.constantFrom(1, 2, 3, 12),
   minFlushIntervalMs: fc.constantFrom(0, 0, 10),

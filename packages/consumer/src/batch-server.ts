@@ -1,4 +1,4 @@
-import { type BatchSettlement, settlementOf, type SettleReply, type TakenBatch } from '@backpressure/core/store';
+import { type BatchSettlement, type SettleReply, settlementOf, type TakenBatch } from '@backpressure/core/store';
 import type { BatchOutcome, BatchSummary } from './batch-summary.js';
 import type { BatchTaker, LeasedBatch, Taken } from './batch-taker.js';
 import { type DecodedBatch, decodeBatch, settlementOfAll } from './decode-batch.js';
@@ -112,7 +112,12 @@ export class BatchServer<T> {
     const request = { batchId: batch.id, settlement, latencyMs, jitter: Math.random(), ...minRetry, ...next };
     let settled: Settled;
     try {
-      settled = await settleBatch(request, { store: client.store, session: this.#session, untilMs, signal: deck.abandonment });
+      settled = await settleBatch(request, {
+        store: client.store,
+        session: this.#session,
+        untilMs,
+        signal: deck.abandonment,
+      });
     } catch (cause) {
       observer.error(cause);
       return { summary: summaryOf(batch, 'unsettled', latencyMs), failure: textOf(error ?? cause) };
@@ -120,7 +125,10 @@ export class BatchServer<T> {
     const { reply, sentAtMs } = settled;
     client.observe(reply.vitals);
     if (reply.kind === 'stale' && !lost) observer.leaseLost({ batchId: batch.id, items: batch.items.length });
-    return { ...this.#concluded(batch, verdict, reply), next: reply.next && this.#taker.received(reply.next, sentAtMs) };
+    return {
+      ...this.#concluded(batch, verdict, reply),
+      next: reply.next && this.#taker.received(reply.next, sentAtMs),
+    };
   }
 
   #concluded(batch: TakenBatch, { settlement, error, latencyMs }: Verdict, reply: SettleReply): Served {

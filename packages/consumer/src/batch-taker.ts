@@ -1,5 +1,11 @@
 import { StoreUnavailableError } from '@backpressure/core';
-import { batchId, type NoBatchReason, type TakenBatch, type TakeReply, type TakeRequest } from '@backpressure/core/store';
+import {
+  batchId,
+  type NoBatchReason,
+  type TakenBatch,
+  type TakeReply,
+  type TakeRequest,
+} from '@backpressure/core/store';
 import { abortAtMs, type Grant } from './lease-times.js';
 import type { SlotHost } from './slot-host.js';
 

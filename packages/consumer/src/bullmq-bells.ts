@@ -88,8 +88,7 @@ export class BullmqBells implements Bells {
     this.#healing = true;
     try {
       // With bells in the list it is not the ids that are mute; freeing them would only make the list longer.
-      const { wait = 0, paused = 0 } = await this.queue.getJobCounts('wait', 'paused');
-      if (wait + paused > 0) return;
+      if ((await this.queue.getWaitingCount()) > 0) return;
       for (let k = 0; k < this.#options.concurrency; k++) await this.queue.removeDeduplicationKey(bellId(k));
       this.#rungAtMs.length = 0;
     } catch (error) {
@@ -110,19 +109,26 @@ export class BullmqBells implements Bells {
   async close(): Promise<void> {
     this.#closed = true;
     this.#brake.close();
-    const closed = Promise.all([this.#worker.close(), this.queue.close()]).catch((error: unknown) => this.#onError(error));
+    const closed = Promise.all([this.#worker.close(), this.queue.close()]).catch((error: unknown) =>
+      this.#onError(error),
+    );
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, CLOSE_MS);
     });
     await Promise.race([closed, late]);
     clearTimeout(timer);
+    // Without an answer from Redis BullMQ waits on for ever.
+    void this.#worker.getBackend().blockingClient?.then(
+      (blocking) => blocking.disconnect(),
+      () => {},
+    );
     this.#client.disconnect();
   }
 
   async #answer(job: Job<BellData>): Promise<readonly BatchSummary[]> {
     const k = Number(job.deduplicationId?.slice(bellId('').length));
-    delete this.#rungAtMs[k];
+    if (k >= 0) delete this.#rungAtMs[k];
     await job.removeDeduplicationKey();
     return this.#options.answer();
   }

@@ -1,4 +1,5 @@
-import type { FlushResult, settlementOf } from '@backpressure/core/store';
+import type { FlushResult } from '@backpressure/core';
+import type { settlementOf } from '@backpressure/core/store';
 import * as z from 'zod';
 
 /** How a flush ended. */
@@ -28,7 +29,10 @@ export function endOfReturn(value: unknown, items: number): FlushEnd {
   if (value === undefined) return { kind: 'returned', result: undefined };
   const faults = faultsOf(value, items);
   if (faults.length === 0) return { kind: 'returned', result: value as FlushResult };
-  return { kind: 'threw', error: new TypeError(`The flush function returned a malformed result: ${faults.join('; ')}`) };
+  return {
+    kind: 'threw',
+    error: new TypeError(`The flush function returned a malformed result: ${faults.join('; ')}`),
+  };
 }
 
 function faultsOf(value: unknown, items: number): string[] {

@@ -45,7 +45,8 @@ export class FlushSlot<T> {
     let taken = await this.#taker.take();
     while (taken !== undefined) {
       if (taken.kind === 'none') {
-        if (!(await this.#waitTurn(taken, deadlineMs, waits++))) return { ...endOf(summaries, failure), refusal: taken };
+        if (!(await this.#waitTurn(taken, deadlineMs, waits++)))
+          return { ...endOf(summaries, failure), refusal: taken };
         taken = await this.#taker.take();
         continue;
       }

@@ -89,7 +89,9 @@ export class Lease {
     const nowMs = performance.now();
     if (!this.signal.aborted) {
       if (nowMs >= this.#timeoutAtMs) {
-        this.abort(new FlushTimeoutError(`The flush took longer than flushTimeoutMs, ${this.#options.flushTimeoutMs} ms.`));
+        this.abort(
+          new FlushTimeoutError(`The flush took longer than flushTimeoutMs, ${this.#options.flushTimeoutMs} ms.`),
+        );
       } else if (nowMs >= abortAtMs(this.#grant)) {
         this.abort(new FlushTimeoutError('The lease of the batch could not be renewed in time.'));
       } else if (nowMs >= this.#renewAtMs && !this.#renewing) {

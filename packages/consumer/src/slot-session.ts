@@ -1,4 +1,5 @@
-import { sessionId, type StoreToken } from '@backpressure/core/store';
+import type { StoreToken } from '@backpressure/core';
+import { sessionId } from '@backpressure/core/store';
 
 /** The store forgets a session after an hour; one that was idle for half of it is replaced. */
 const MAX_IDLE_MS = 1_800_000;

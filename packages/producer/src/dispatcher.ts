@@ -6,7 +6,7 @@ import type { StoreCalls } from './store-calls.js';
 
 /** What the dispatcher tells the one who knows what it means. */
 export interface DispatchListener {
-  /** Right before the items are sent. */
+  /** The items are on their way, and have their ids. */
   onSend(offers: readonly Offer[]): void;
   onReply(offers: readonly Offer[], reply: PushReply): void;
   /** The call failed; for items that were never sent also when the store can't be opened. */
@@ -140,9 +140,10 @@ export class Dispatcher {
     const offers = [...chunk.woken, ...chunk.parcels.flatMap((parcel) => parcel.offers)];
     const itemsFor = (token: StoreToken) =>
       offers.map((offer, i) => offer.toPushItem(token, i, this.#listener.mayWait(offer.parcel)));
+    const call = calls.push(itemsFor, this.#callDeadlineMs(chunk));
     this.#listener.onSend(offers);
     try {
-      const answer = await attempt(calls.push(itemsFor, this.#callDeadlineMs(chunk)));
+      const answer = await attempt(call);
       if (answer.ok) this.#listener.onReply(offers, answer.reply);
       else this.#listener.onFailure(offers, answer.error);
     } finally {

@@ -1,0 +1,258 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ClosedError, ProtocolError, StoreOutOfMemoryError, StoreUnavailableError } from '@backpressure/core';
+import type { BufferClient, PushOutcome, PushReply, TicketReply, Vitals } from '@backpressure/core/store';
+import { AbortWatch } from './abort-watch.js';
+import { spreadEvictions } from './chunk.js';
+import { Dispatcher, type DispatchListener } from './dispatcher.js';
+import { type EncodedItem, type Offer, type OfferEnd, Parcel, type ParcelTerms, type StopOrder } from './offer.js';
+import * as outcomes from './outcome.js';
+import { PendingBound } from './pending-bound.js';
+import type { LocalRefusal, ProducerMetrics, ProducerTally } from './producer-metrics.js';
+import type { ProducerSettings } from './producer-options.js';
+import type { PushRefusal } from './push-result.js';
+import { StoreCalls } from './store-calls.js';
+import { WaitingRoom } from './waiting-room.js';
+
+/** A push that gives up its place need not wait for the answer to that for longer: nobody will offer it again. */
+const LEAVE_GRACE_MS = 250;
+
+export interface PushEngineOptions {
+  readonly client: BufferClient<never>;
+  readonly settings: ProducerSettings;
+  readonly tally: ProducerTally;
+  readonly onEvicted: (count: number) => void;
+}
+
+/**
+ * What happens to items between `push` and its result: the bound of what is pending, the way of each item (see
+ * {@link Offer}), and the one place that ends it.
+ *
+ * Exactly one of accepted, refused, timeout and aborted: an item whose time is up ends only when no call with it is
+ * under way. If one is, its answer decides; if that is "wait", the item leaves.
+ */
+export class PushEngine implements DispatchListener {
+  readonly calls: StoreCalls;
+  readonly #options: PushEngineOptions;
+  readonly #bound: PendingBound;
+  readonly #dispatcher: Dispatcher;
+  readonly #room: WaitingRoom;
+  readonly #aborts: AbortWatch;
+  #closed: ClosedError | undefined;
+
+  constructor(options: PushEngineOptions) {
+    const { client, settings, tally } = options;
+    const { sessions, deadlineMs, maxPendingBytes } = settings;
+    const hold = settings.onUnavailable === 'hold';
+    this.#options = options;
+    this.#bound = new PendingBound(maxPendingBytes);
+    this.calls = new StoreCalls({ client, sessions, deadlineMs, hold, tally });
+    this.#dispatcher = new Dispatcher({ calls: this.calls, deadlineMs, hold }, this);
+    this.#room = new WaitingRoom({
+      renew: (ids) => this.calls.renew(ids),
+      wake: (offers) => this.#wake(offers),
+      timeOut: (offer) => this.#stop(offer, { reason: 'timeout' }),
+    });
+    this.#aborts = new AbortWatch((parcel, signal) => {
+      for (const offer of parcel.offers) this.#stop(offer, { reason: 'aborted', cause: signal.reason });
+    });
+    client.on('signal', (signal) => this.#room.onSignal(signal));
+  }
+
+  /** Offers the items together; one end per item, in order. @throws ClosedError */
+  async submit(items: readonly EncodedItem[], terms: ParcelTerms): Promise<readonly OfferEnd[]> {
+    const { signal } = terms;
+    if (this.#closed !== undefined) throw this.#closed;
+    if (signal?.aborted) return items.map(() => this.#refuseLocally('aborted', 'aborted', 0, signal.reason));
+    const ends = items.map((item) => this.#admit(item));
+    const pending = items.filter((_, i) => ends[i] === undefined);
+    if (pending.length === 0) return ends.filter((end) => end !== undefined);
+    const parcel = new Parcel(pending, terms, performance.now());
+    this.#dispatcher.submit(parcel);
+    if (signal !== undefined) this.#aborts.add(parcel, signal);
+    const done = (await parcel.done).values();
+    if (signal !== undefined) this.#aborts.remove(parcel, signal);
+    return ends.map((end) => end ?? (done.next().value as OfferEnd));
+  }
+
+  metrics(): ProducerMetrics {
+    const { tally } = this.#options;
+    return {
+      ...tally,
+      refusedLocally: { ...tally.refusedLocally },
+      pendingItems: this.#bound.items,
+      pendingBytes: this.#bound.bytes,
+      blockedNow: this.#room.blocked,
+      callsInFlight: this.calls.inFlight,
+      away: this.calls.away,
+    };
+  }
+
+  /** Takes nothing new, sends those who wait away, and gives calls under way this long to end. */
+  async close(closed: ClosedError, timeoutMs: number): Promise<void> {
+    this.#closed = closed;
+    for (const offer of this.#room.all()) this.#stop(offer, { reason: 'aborted', cause: closed });
+    const patience = new AbortController();
+    const late = delay(timeoutMs, undefined, { signal: patience.signal }).catch(() => {});
+    await Promise.race([this.#bound.whenEmpty().then(() => this.calls.settled()), late]);
+    patience.abort();
+    for (const parcel of this.#dispatcher.clear()) this.onFailure(parcel.offers, closed);
+    this.calls.stop(closed);
+    await this.calls.settled();
+    await this.#bound.whenEmpty();
+  }
+
+  mayWait({ terms }: Parcel): boolean {
+    return this.#blockTimeMs(terms) > 0;
+  }
+
+  onSend(offers: readonly Offer[]): void {
+    for (const offer of offers) {
+      offer.phase = 'sending';
+      offer.wokenMeanwhile = false;
+      if (this.mayWait(offer.parcel)) this.#room.expect(offer);
+    }
+  }
+
+  onReply(offers: readonly Offer[], reply: PushReply): void {
+    const shares = spreadEvictions(reply.outcomes, reply.evicted);
+    for (const [i, offer] of offers.entries()) this.#conclude(offer, reply.outcomes[i], reply, shares[i] ?? 0);
+    this.#options.tally.evicted += reply.evicted;
+    this.#options.client.observe(reply.vitals);
+    if (reply.evicted > 0) this.#options.onEvicted(reply.evicted);
+  }
+
+  onFailure(offers: readonly Offer[], error: unknown): void {
+    for (const [position, offer] of offers.entries()) {
+      const notSent = error instanceof StoreUnavailableError && error.outcome === 'not_sent';
+      if (notSent && offer.blockedSinceMs !== undefined) this.#wait(offer);
+      else if (offer.phase !== 'done') this.#end(offer, this.#failed(offer, position, error));
+    }
+  }
+
+  onLeft(offers: readonly Offer[], reply: TicketReply | undefined): void {
+    for (const offer of offers) this.#left(offer, reply?.vitals);
+    if (reply !== undefined) this.#options.client.observe(reply.vitals);
+  }
+
+  onExpired(parcel: Parcel): void {
+    const { deadlineMs } = this.#options.settings;
+    const message = `Redis did not get to the push within ${deadlineMs} ms: earlier ones are still unanswered.`;
+    this.onFailure(parcel.offers, new StoreUnavailableError(message, { outcome: 'not_sent' }));
+  }
+
+  #admit({ bytes }: EncodedItem): OfferEnd | undefined {
+    const { onUnavailable, maxHeldItems, maxPendingItems } = this.#options.settings;
+    const { away } = this.calls;
+    const maxItems = away && onUnavailable === 'hold' ? maxHeldItems : maxPendingItems;
+    if (this.#bound.admit(bytes, maxItems)) return undefined;
+    const blocked = !away && this.#room.blocked * 2 >= this.#bound.items;
+    const retryAfterMs = blocked ? outcomes.timeToRoomMs(this.#options.client.vitals) : outcomes.DEFAULT_RETRY_AFTER_MS;
+    const cause = new Error(`${this.#bound.items} items (${this.#bound.bytes} bytes) are pending in this process.`);
+    return this.#refuseLocally('pending_full', blocked ? 'full' : 'unavailable', retryAfterMs, cause);
+  }
+
+  #conclude(offer: Offer, outcome: PushOutcome | undefined, reply: PushReply, evicted: number): void {
+    const { client, settings, tally } = this.#options;
+    if (outcome === undefined) return this.onFailure([offer], new ProtocolError('The store gave too few outcomes.'));
+    if (outcome === 'waiting') return this.#wait(offer);
+    if (outcome === 'accepted') tally.accepted++;
+    else tally.refused++;
+    const { queuedAtMs } = offer.parcel;
+    const held = settings.onUnavailable === 'hold' && queuedAtMs < this.calls.recoveredAtMs;
+    const heldMs = held && offer.blockedSinceMs === undefined ? performance.now() - queuedAtMs : undefined;
+    const { vitals, retryAfterMs } = reply;
+    const { maxItemBytes } = client.config;
+    this.#end(offer, outcomes.decided(offer, { outcome, vitals, retryAfterMs, evicted, heldMs, maxItemBytes }));
+  }
+
+  #wait(offer: Offer): void {
+    const { terms } = offer.parcel;
+    if (offer.blockedSinceMs === undefined) this.#options.tally.blockedTotal++;
+    this.#room.enter(offer, terms.startedAtMs + this.#blockTimeMs(terms) - performance.now());
+    if (offer.stopOrder !== undefined) this.#leave(offer, offer.stopOrder);
+    else if (this.#closed !== undefined) this.#leave(offer, { reason: 'aborted', cause: this.#closed });
+    else if (offer.wokenMeanwhile) this.#wake([offer]);
+  }
+
+  #wake(offers: readonly Offer[]): void {
+    for (const offer of offers) offer.phase = 'woken';
+    this.#dispatcher.reoffer(offers);
+  }
+
+  #stop(offer: Offer, order: StopOrder): void {
+    switch (offer.phase) {
+      case 'queued':
+        this.#dispatcher.withdraw(offer.parcel);
+        return this.#end(offer, this.#refuseLocally('aborted', 'aborted', 0, order.cause));
+      case 'sending':
+        offer.stopOrder ??= order;
+        return;
+      case 'waiting':
+      case 'woken':
+        return this.#leave(offer, order);
+      case 'leaving':
+      case 'done':
+        return;
+      default:
+        return offer.phase satisfies never;
+    }
+  }
+
+  #leave(offer: Offer, order: StopOrder): void {
+    this.#room.remove(offer);
+    offer.phase = 'leaving';
+    offer.stopOrder = order;
+    offer.timer = setTimeout(() => this.#left(offer, undefined), LEAVE_GRACE_MS);
+    this.#dispatcher.leave(offer, order.reason);
+  }
+
+  #left(offer: Offer, vitals: Vitals | undefined): void {
+    if (offer.phase !== 'leaving' || offer.stopOrder === undefined) return;
+    const { reason, cause } = offer.stopOrder;
+    const known = vitals ?? this.#options.client.vitals;
+    this.#options.tally.refused++;
+    const retryAfterMs = reason === 'timeout' ? outcomes.timeToRoomMs(known) : 0;
+    this.#end(offer, outcomes.refused(reason, this.#view(known), retryAfterMs, cause));
+  }
+
+  #failed(offer: Offer, position: number, error: unknown): OfferEnd {
+    const { tally, settings } = this.#options;
+    if (!(error instanceof StoreUnavailableError)) {
+      if (error instanceof ClosedError) tally.refusedLocally.closed++;
+      return { kind: 'error', error };
+    }
+    const outOfMemory = error instanceof StoreOutOfMemoryError;
+    // What can't be opened was not offered, whatever became of the declaration.
+    const own = offer.phase === 'queued' ? outcomes.notSent(error) : outcomes.errorOfItem(error, position);
+    if (own.outcome === 'unknown') tally.unknown++;
+    if (outOfMemory || settings.onUnavailable === 'refuse') {
+      return this.#refuseLocally('unavailable', 'unavailable', outcomes.DEFAULT_RETRY_AFTER_MS, own);
+    }
+    tally.refusedLocally.unavailable++;
+    return { kind: 'error', error: own };
+  }
+
+  #refuseLocally(counter: LocalRefusal, reason: PushRefusal, retryAfterMs: number, cause: unknown): OfferEnd {
+    this.#options.tally.refusedLocally[counter]++;
+    return outcomes.refused(reason, this.#view(this.#options.client.vitals), retryAfterMs, cause);
+  }
+
+  #end(offer: Offer, end: OfferEnd): void {
+    this.#room.remove(offer);
+    if (offer.blockedSinceMs !== undefined) {
+      this.#options.tally.blockedMsTotal += performance.now() - offer.blockedSinceMs;
+    }
+    offer.phase = 'done';
+    this.#bound.release(offer.bytes);
+    offer.parcel.end(offer, end);
+  }
+
+  #blockTimeMs({ timeoutMs }: ParcelTerms): number {
+    return timeoutMs ?? this.#options.client.config.maxBlockTimeMs;
+  }
+
+  #view(vitals: Vitals | undefined): outcomes.BufferView {
+    const { state } = this.#options.client;
+    return vitals === undefined ? { state, utilization: 0 } : { ...outcomes.viewOf(vitals), state };
+  }
+}

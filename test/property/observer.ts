@@ -1,0 +1,218 @@
+import type {
+  BatchSettlement,
+  PushReply,
+  PushRequest,
+  SettleReply,
+  Snapshot,
+  TakenBatch,
+  TakeReply,
+} from '@backpressure/core/store';
+import assert from 'node:assert/strict';
+
+type Place = 'offered' | 'waiting' | 'refused' | 'inside' | 'flushed' | 'dead' | 'purged';
+
+interface SeenItem {
+  readonly id: string;
+  place: Place;
+  /** Rises with each admission. */
+  order: number;
+  /** Failed flushes, as far as a client can know; a lost lease is seen when the item is delivered again. */
+  attempts: number;
+  /** The batch that delivered it last, and where in it; undefined while it is fresh. */
+  last: { readonly batch: SeenBatch; readonly index: number } | undefined;
+}
+
+/** A batch as its taker knows it. */
+export interface SeenBatch {
+  readonly id: string;
+  readonly items: readonly string[];
+  readonly leaseMs: number;
+  leaseEndsMs: number;
+  /** What the settlement that counted made of the items. */
+  settledAs: 'failed' | 'released' | 'done' | undefined;
+}
+
+/**
+ * Watches the replies that clients get and objects to any that breaks a promise: each item in one place, a settled
+ * item never again, one live lease on an item, first in first out per lane, attempts counted. It knows nothing of
+ * how a store works.
+ */
+export class Observer {
+  readonly #items = new Map<string, SeenItem>();
+  readonly #freshOrder = { high: 0, normal: 0, low: 0 };
+  readonly counts = { accepted: 0, refused: 0, flushed: 0, evicted: 0, purged: 0, settled: 0, stale: 0, redriven: 0 };
+  #order = 0;
+
+  /** Of an executed push; a replay is compared with its original elsewhere. */
+  pushed(request: PushRequest, reply: PushReply): void {
+    assert.equal(reply.outcomes.length, request.items.length, 'one outcome per item');
+    let refused = false;
+    reply.outcomes.forEach((outcome, i) => {
+      const id = request.items[i]?.id ?? '';
+      const item = this.#items.get(id) ?? this.#meet(id);
+      assert.ok(item.place === 'offered' || item.place === 'waiting', `item ${id} was offered again after its final answer`);
+      if (outcome === 'waiting') item.place = 'waiting';
+      else if (outcome === 'accepted') this.#admit(item);
+      else {
+        item.place = 'refused';
+        this.counts.refused++;
+        refused = true;
+      }
+    });
+    this.counts.evicted += reply.evicted;
+    assert.equal(refused, reply.retryAfterMs > 0, 'retryAfterMs is given for a refusal, and only then');
+    assert.ok(Number.isInteger(reply.retryAfterMs) && reply.retryAfterMs <= 60_000, 'retryAfterMs is whole ms, at most a minute');
+  }
+
+  cancelled(ids: readonly string[]): void {
+    for (const id of ids) {
+      const item = this.#items.get(id);
+      if (item !== undefined) item.place = 'refused';
+    }
+    this.counts.refused += ids.length;
+  }
+
+  /** A batch that was not delivered under this id before, or whose lease had been lost. */
+  taken(batch: TakenBatch, batchSize: number, nowMs: number): SeenBatch {
+    const seen: SeenBatch = {
+      id: batch.id,
+      items: batch.items.map(({ id }) => id),
+      leaseMs: batch.leaseMs,
+      leaseEndsMs: nowMs + batch.leaseMs,
+      settledAs: undefined,
+    };
+    assert.ok(batch.items.length > 0, 'a batch has items');
+    assert.equal(new Set(seen.items).size, seen.items.length, 'an item is in a batch once');
+    const items = batch.items.map(({ id }) => this.#delivered(id, nowMs));
+    const origin = items[0]?.last;
+    if (origin === undefined) this.#takenFresh(batch, items, batchSize);
+    else this.#takenAgain(batch, items, origin.batch);
+    items.forEach((item, index) => {
+      item.last = { batch: seen, index };
+      item.attempts = batch.attempts;
+    });
+    return seen;
+  }
+
+  /** Checks that a settlement counted exactly when its batch was still its taker's, and writes down what it did. */
+  settled(batch: SeenBatch | undefined, settlement: BatchSettlement, reply: SettleReply, nowMs: number): void {
+    const owned = batch !== undefined && this.#mayOwn(batch);
+    if (reply.kind === 'stale') {
+      assert.ok(!(owned && nowMs < batch.leaseEndsMs), `a settlement under a live lease was stale: ${batch?.id}`);
+      assert.equal(reply.flushed + reply.retried + reply.dead + reply.retryAfterMs, 0, 'a stale settlement does nothing');
+      this.counts.stale++;
+      return;
+    }
+    assert.ok(owned, `a settlement of a batch that was lost or settled counted: ${batch?.id}`);
+    this.counts.settled++;
+    this.counts.flushed += reply.flushed;
+    const total = settlement.kind === 'released' ? 0 : batch.items.length;
+    assert.equal(reply.flushed + reply.retried + reply.dead, total, 'each item is flushed, retried or dead');
+    batch.settledAs = settlement.kind === 'released' ? 'released' : reply.retried > 0 ? 'failed' : 'done';
+    if (settlement.kind === 'acked') this.#finish(batch.items, 'flushed');
+    if (settlement.kind === 'failed' && reply.dead > 0) this.#finish(batch.items, 'dead');
+    if (settlement.kind === 'items') {
+      const mustDie = reply.retried === 0;
+      settlement.items.forEach(({ outcome }, i) => {
+        const place = outcome === 'acked' ? 'flushed' : outcome === 'dead' || mustDie ? 'dead' : 'inside';
+        this.#finish(batch.items.slice(i, i + 1), place);
+      });
+    }
+  }
+
+  /** Whether nobody else has had any of its items since, and it was not settled. */
+  #mayOwn(batch: SeenBatch): boolean {
+    return batch.settledAs === undefined && batch.items.every((id) => this.#items.get(id)?.last?.batch === batch);
+  }
+
+  extended(batch: SeenBatch, extended: boolean, nowMs: number): void {
+    const owned = this.#mayOwn(batch);
+    if (extended) assert.ok(owned, `a lease that was lost or settled was extended: ${batch.id}`);
+    else assert.ok(!(owned && nowMs < batch.leaseEndsMs), `a live lease was not extended: ${batch.id}`);
+    if (extended) batch.leaseEndsMs = nowMs + batch.leaseMs;
+  }
+
+  redriven(ids: readonly string[]): void {
+    this.counts.redriven += ids.length;
+    for (const id of ids) {
+      const item = this.#items.get(id);
+      assert.ok(item !== undefined && item.place !== 'flushed', `${id} was redriven`);
+      item.place = 'inside';
+      item.last = undefined;
+      item.attempts = 0;
+      item.order = ++this.#order;
+    }
+  }
+
+  /** Ready items are gone; of those that came back from a batch a client cannot tell. */
+  purged(count: number): void {
+    this.counts.purged += count;
+    for (const item of this.#items.values()) {
+      if (item.place === 'inside' && item.last === undefined) item.place = 'purged';
+    }
+  }
+
+  /** What clients saw agrees with what the store counts. */
+  checkCounters({ counters }: Snapshot): void {
+    const refused = Object.values(counters.refused).reduce((total, count) => total + count, 0);
+    assert.equal(counters.accepted, this.counts.accepted, 'accepted');
+    assert.equal(refused, this.counts.refused, 'refused');
+    assert.equal(counters.flushed, this.counts.flushed, 'flushed');
+    assert.equal(counters.purged, this.counts.purged, 'purged');
+    assert.equal(counters.redriven, this.counts.redriven, 'redriven');
+    assert.equal(counters.batchesSettled, this.counts.settled, 'batches settled');
+    assert.equal(counters.staleSettlements, this.counts.stale, 'stale settlements');
+    const evicted = Object.values(counters.evicted).reduce((total, count) => total + count, 0);
+    assert.ok(evicted <= this.counts.evicted && this.counts.evicted <= evicted + counters.dead + counters.redriven, 'evicted');
+  }
+
+  #meet(id: string): SeenItem {
+    const item: SeenItem = { id, place: 'offered', order: 0, attempts: 0, last: undefined };
+    this.#items.set(id, item);
+    return item;
+  }
+
+  #admit(item: SeenItem): void {
+    item.place = 'inside';
+    item.order = ++this.#order;
+    this.counts.accepted++;
+  }
+
+  #delivered(id: string, nowMs: number): SeenItem {
+    const item = this.#items.get(id);
+    assert.ok(item !== undefined, `${id} was delivered and never offered`);
+    assert.equal(item.place, 'inside', `${id} was delivered`);
+    const holder = item.last?.batch;
+    const live = holder !== undefined && holder.settledAs === undefined && nowMs < holder.leaseEndsMs;
+    assert.ok(!live, `${id} was delivered while ${holder?.id} holds a live lease on it`);
+    return item;
+  }
+
+  #takenFresh(batch: TakenBatch, items: readonly SeenItem[], batchSize: number): void {
+    assert.ok(items.length <= batchSize, 'a fresh batch has at most batchSize items');
+    assert.equal(batch.attempts, 0, 'fresh items were never tried');
+    items.forEach((item, i) => {
+      const lane = batch.items[i]?.lane ?? 'normal';
+      assert.equal(item.last, undefined, 'fresh and returned items do not mix');
+      assert.ok(item.order > this.#freshOrder[lane], `lane ${lane} is first in first out`);
+      this.#freshOrder[lane] = item.order;
+    });
+  }
+
+  #takenAgain(batch: TakenBatch, items: readonly SeenItem[], origin: SeenBatch): void {
+    const indexes = items.map((item) => {
+      assert.equal(item.last?.batch, origin, 'a returned batch comes from one batch');
+      return item.last?.index ?? -1;
+    });
+    assert.deepEqual(indexes, [...indexes].sort((a, b) => a - b), 'a returned batch keeps its order');
+    const failures = origin.settledAs === 'released' ? 0 : 1;
+    assert.equal(batch.attempts, (items[0]?.attempts ?? 0) + failures, 'attempts are counted on every failure path');
+  }
+
+  #finish(ids: readonly string[], place: Place): void {
+    for (const id of ids) {
+      const item = this.#items.get(id);
+      if (item !== undefined) item.place = place;
+    }
+  }
+}
