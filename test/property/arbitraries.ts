@@ -14,15 +14,21 @@ function payloadOf(bytes: number, glyph: string): string {
   return glyph.repeat(Math.floor(bytes / width)) + '.'.repeat(bytes % width);
 }
 
+/** A rare edge among the usual values. */
+function mostly<T>(usual: fc.Arbitrary<T>, edge: T): fc.Arbitrary<T> {
+  return fc.oneof({ weight: 9, arbitrary: usual }, { weight: 1, arbitrary: fc.constant(edge) });
+}
+
 const payload = fc
   .record({
-    bytes: fc.constantFrom(0, 1, 3, MAX_ITEM_BYTES - 1, MAX_ITEM_BYTES, MAX_ITEM_BYTES + 1),
+    bytes: mostly(fc.constantFrom(0, 1, 2, 3, MAX_ITEM_BYTES - 1, MAX_ITEM_BYTES), MAX_ITEM_BYTES + 1),
     glyph: fc.constantFrom('a', 'é', '€', '🛫', '\0'),
   })
   .map(({ bytes, glyph }) => payloadOf(bytes, glyph));
 
 const lane = fc.constantFrom(...LANES);
-const pick = fc.nat(50);
+/** The newest first; now and then something old. */
+const pick = fc.oneof({ weight: 4, arbitrary: fc.nat(2) }, { weight: 1, arbitrary: fc.nat(50) });
 const client = fc.nat(2);
 
 const item: fc.Arbitrary<ItemSpec> = fc.record({
@@ -32,25 +38,27 @@ const item: fc.Arbitrary<ItemSpec> = fc.record({
 });
 const items = fc.array(item, { minLength: 1, maxLength: 6 });
 
-const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+/** `without` times without a value for once with one. */
+const optional = <T>(arbitrary: fc.Arbitrary<T>, without = 1) =>
+  fc.oneof({ weight: 1, arbitrary }, { weight: without, arbitrary: fc.constant(undefined) });
 
 /** Every combination of these is valid, so each may be declared or patched on its own. */
 const optionArbitraries = {
   maxBufferSize: fc.oneof(fc.constantFrom(1, 2), fc.integer({ min: 3, max: 12 })),
   maxBufferBytes: optional(fc.constantFrom(MAX_ITEM_BYTES, MAX_ITEM_BYTES + 1, 20, 40)),
-  maxItemAgeMs: optional(fc.constantFrom(1, 50, 1_000)),
+  maxItemAgeMs: optional(fc.constantFrom(1, 50, 1_000), 3),
   lowWatermark: fc.constantFrom(0.2, 0.5),
   highWatermark: fc.constantFrom(0.6, 0.8, 0.99),
   hysteresis: fc.constantFrom(0, 0.05, 0.19),
   strategy: fc.constantFrom('block', 'drop_oldest', 'drop_newest', 'sample'),
   sampleRate: fc.constantFrom(1, 2, 5),
-  shed: fc.record({ elevated: optional(lane), critical: optional(lane) }),
+  shed: fc.record({ elevated: optional(lane, 5), critical: optional(lane, 5) }),
   deadLetterEvictions: fc.boolean(),
   batchSize: fc.constantFrom(1, 2, 3, 12),
   minFlushIntervalMs: fc.constantFrom(0, 0, 10),
   maxFlushIntervalMs: fc.constantFrom(10, 60),
   targetLatencyMs: fc.constantFrom(1, 100),
-  maxConcurrentFlushes: fc.constantFrom(1, 2, 64),
+  maxConcurrentFlushes: fc.constantFrom(1, 3, 64, 64),
   leaseMs: fc.constantFrom(FLUSH_TIMEOUT_MS + 1, 500, 2_000),
   maxAttempts: fc.constantFrom(1, 2, 3),
   backoff: fc.constantFrom(
@@ -65,7 +73,10 @@ const optionArbitraries = {
 const initialOptions = fc
   .record(optionArbitraries)
   .map((options): BackpressureOptions => ({ ...options, maxItemBytes: MAX_ITEM_BYTES, flushTimeoutMs: FLUSH_TIMEOUT_MS }));
-const changedOptions: fc.Arbitrary<BackpressureOptions> = fc.record(optionArbitraries, { requiredKeys: [] });
+/** One option or two: what changes at once has to leave something to observe. */
+const changedOptions: fc.Arbitrary<BackpressureOptions> = fc
+  .tuple(fc.record(optionArbitraries), fc.subarray(Object.keys(optionArbitraries), { minLength: 1, maxLength: 2 }))
+  .map(([options, names]) => Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name))));
 
 const ms = fc.oneof(
   fc.constantFrom(0, 1, 10, 49, 50, 51, FLUSH_TIMEOUT_MS + 1, 500, 999, 1_000, 1_001, 2_000, TICKET_TTL_MS),
@@ -78,13 +89,14 @@ const settle = fc.record({
   next: fc.boolean(),
   kind: fc.constantFrom('acked', 'acked', 'failed', 'items', 'released'),
   outcomes: fc.array(fc.constantFrom('acked', 'retry', 'dead'), { minLength: 1, maxLength: 4 }),
-  latencyMs: optional(fc.constantFrom(0, 1, 1.1, 40, 100, 160.5, 5_000)),
+  latencyMs: mostly<number | undefined>(fc.constantFrom(0, 1, 1.1, 40, 100, 160.5, 5_000), undefined),
   jitter: fc.constantFrom(0, 0.25, 0.999),
   minRetryDelayMs: fc.constantFrom(0, 0, 70),
 });
 
 const gate = fc.oneof(
   fc.record({ action: fc.constant('pause' as const), intake: fc.boolean(), flush: fc.boolean() }),
+  fc.constant({ action: 'resume' as const }),
   fc.constant({ action: 'resume' as const }),
   fc.constant({ action: 'resume' as const }),
   fc.record({ action: fc.constant('drain' as const), timeoutMs: fc.constantFrom(0, 1, 50, 2_000) }),
@@ -145,5 +157,5 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 
 export const scenario: fc.Arbitrary<Scenario> = fc.record({
   options: initialOptions,
-  commands: fc.array(command, { minLength: 5, maxLength: 80, size: 'max' }),
+  commands: fc.array(command, { minLength: 10, maxLength: 100, size: 'max' }),
 });

@@ -26,6 +26,7 @@ interface SeenItem {
 export interface SeenBatch {
   readonly id: string;
   readonly items: readonly string[];
+  readonly attempts: number;
   readonly leaseMs: number;
   leaseEndsMs: number;
   /** What the settlement that counted made of the items. */
@@ -39,6 +40,7 @@ export interface SeenBatch {
  */
 export class Observer {
   readonly #items = new Map<string, SeenItem>();
+  readonly #batches = new Map<string, SeenBatch>();
   readonly #freshOrder = { high: 0, normal: 0, low: 0 };
   readonly counts = { accepted: 0, refused: 0, flushed: 0, evicted: 0, purged: 0, settled: 0, stale: 0, redriven: 0 };
   #order = 0;
@@ -72,11 +74,34 @@ export class Observer {
     this.counts.refused += ids.length;
   }
 
-  /** A batch that was not delivered under this id before, or whose lease had been lost. */
-  taken(batch: TakenBatch, batchSize: number, nowMs: number): SeenBatch {
+  /** The ids of all batches that were ever taken. */
+  get batchIds(): readonly string[] {
+    return [...this.#batches.keys()];
+  }
+
+  /** The batch that was last taken under an id. */
+  batch(id: string): SeenBatch | undefined {
+    return this.#batches.get(id);
+  }
+
+  taken(batch: TakenBatch, batchSize: number, nowMs: number): void {
+    const known = this.#batches.get(batch.id);
+    const items = batch.items.map(({ id }) => id);
+    const same = known !== undefined && known.attempts === batch.attempts && String(known.items) === String(items);
+    if (known !== undefined && same && this.#mayOwn(known)) {
+      assert.equal(batch.leaseMs, known.leaseMs, 'a batch keeps the length of its lease');
+      known.leaseEndsMs = nowMs + known.leaseMs;
+      return;
+    }
+    if (known !== undefined) this.#assertNotLive(known, nowMs, 'another batch was taken under its id');
+    this.#batches.set(batch.id, this.#takenNew(batch, batchSize, nowMs));
+  }
+
+  #takenNew(batch: TakenBatch, batchSize: number, nowMs: number): SeenBatch {
     const seen: SeenBatch = {
       id: batch.id,
       items: batch.items.map(({ id }) => id),
+      attempts: batch.attempts,
       leaseMs: batch.leaseMs,
       leaseEndsMs: nowMs + batch.leaseMs,
       settledAs: undefined,
@@ -98,7 +123,7 @@ export class Observer {
   settled(batch: SeenBatch | undefined, settlement: BatchSettlement, reply: SettleReply, nowMs: number): void {
     const owned = batch !== undefined && this.#mayOwn(batch);
     if (reply.kind === 'stale') {
-      assert.ok(!(owned && nowMs < batch.leaseEndsMs), `a settlement under a live lease was stale: ${batch?.id}`);
+      if (batch !== undefined) this.#assertNotLive(batch, nowMs, 'a settlement of it was stale');
       assert.equal(reply.flushed + reply.retried + reply.dead + reply.retryAfterMs, 0, 'a stale settlement does nothing');
       this.counts.stale++;
       return;
@@ -125,10 +150,14 @@ export class Observer {
     return batch.settledAs === undefined && batch.items.every((id) => this.#items.get(id)?.last?.batch === batch);
   }
 
+  #assertNotLive(batch: SeenBatch, nowMs: number, what: string): void {
+    assert.ok(!(this.#mayOwn(batch) && nowMs < batch.leaseEndsMs), `the lease of ${batch.id} is live, yet ${what}`);
+  }
+
   extended(batch: SeenBatch, extended: boolean, nowMs: number): void {
     const owned = this.#mayOwn(batch);
     if (extended) assert.ok(owned, `a lease that was lost or settled was extended: ${batch.id}`);
-    else assert.ok(!(owned && nowMs < batch.leaseEndsMs), `a live lease was not extended: ${batch.id}`);
+    else this.#assertNotLive(batch, nowMs, 'it was not extended');
     if (extended) batch.leaseEndsMs = nowMs + batch.leaseMs;
   }
 
@@ -164,6 +193,15 @@ export class Observer {
     assert.equal(counters.staleSettlements, this.counts.stale, 'stale settlements');
     const evicted = Object.values(counters.evicted).reduce((total, count) => total + count, 0);
     assert.ok(evicted <= this.counts.evicted && this.counts.evicted <= evicted + counters.dead + counters.redriven, 'evicted');
+  }
+
+  /** With nothing left inside: every item that was admitted is flushed once, or one of those the store counts as gone. */
+  checkEnd(snapshot: Snapshot): void {
+    this.checkCounters(snapshot);
+    const admitted = [...this.#items.values()].filter(({ order }) => order > 0);
+    const flushed = admitted.filter(({ place }) => place === 'flushed');
+    assert.equal(flushed.length, snapshot.counters.flushed, 'flushed items are all different');
+    assert.equal(admitted.length, snapshot.counters.accepted, 'admitted items are all different');
   }
 
   #meet(id: string): SeenItem {

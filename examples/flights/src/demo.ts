@@ -49,9 +49,11 @@ class Play {
   }
 
   async perform(): Promise<Evidence> {
-    const { fleet, sampler, clock } = this.#stage;
+    const { fleet, sampler, watch, clock } = this.#stage;
     await sampler.start();
+    clock.isRunning = true;
     clock.elapsedMs = () => this.#elapsedMs;
+    watch.setClocks({ elapsedMs: this.#elapsedMs, serverMs: await sampler.serverMs() });
     fleet.go();
     await this.#playSchedule();
     await this.#drain();
@@ -102,7 +104,7 @@ class Play {
     }
     await draining;
     // A push that was under way when the drain had ended may have come in after it.
-    await admin.drain({ timeoutMs: DRAIN_MS });
+    if ((await admin.status()).size > 0) await admin.drain({ timeoutMs: DRAIN_MS });
     await this.#tick();
   }
 
@@ -135,6 +137,7 @@ class Play {
       this.#stage.story.tell(this.#elapsedMs, `the database did not take its new pace: ${String(error)}`);
     });
   }
+
   async #collect(durationMs: number): Promise<Evidence> {
     const { fleet, sampler, downstream, watch } = this.#stage;
     const remaining = await sampler.sample();

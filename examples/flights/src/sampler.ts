@@ -63,6 +63,12 @@ export class Sampler {
     return size;
   }
 
+  /** Redis' clock, in ms since 1970. */
+  async serverMs(): Promise<number> {
+    const [seconds, microseconds] = await this.#redis.time();
+    return Number(seconds) * 1000 + Number(microseconds) / 1000;
+  }
+
   async #sampleOrNote(): Promise<void> {
     try {
       await this.sample();

@@ -17,8 +17,11 @@ export interface Schedule {
   readonly phases: readonly Phase[];
 }
 
-/** What an insert costs while the database is slow. It takes one at a time then: four batches a second. */
-export const SLOW_INSERT_MS = 250;
+/**
+ * What an insert costs while the database is slow, and it takes one at a time then. A few of these fit into an epoch of
+ * the control (1 s), so that a decision shows in the latency before the next one is made.
+ */
+export const SLOW_INSERT_MS = 150;
 
 const SHARES: readonly (readonly [PhaseName, number])[] = [
   ['calm', 0.18],

@@ -34,7 +34,7 @@ class LiveScreen implements Screen {
 
   say(line: string): void {
     // The picture takes its place; the sentences tell what is worth telling from then on.
-    if (!this.#isShowing) this.#update(` ${line}`);
+    if (!this.#isShowing) this.#update.persist(` ${this.paint.dim(line)}`);
   }
 
   show(content: PanelContent): void {

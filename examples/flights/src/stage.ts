@@ -27,8 +27,8 @@ export interface Stage {
   readonly history: { size: number; intervalMs: number; latencyMs: number }[];
   readonly title: string;
   readonly footer: string;
-  /** Of the run, since its first flight; 0 before. */
-  readonly clock: { elapsedMs: () => number };
+  /** Of the run. */
+  readonly clock: { isRunning: boolean; elapsedMs: () => number };
 }
 
 /** Starts Redis, the database, the consumers, the producers and those who watch; what it opens goes to `owned`. */
@@ -40,10 +40,11 @@ export async function openStage({ options, screen, interrupt, databaseUrl }: Dem
     targetLatencyMs: TARGET_LATENCY_MS,
     minFlushIntervalMs: MIN_FLUSH_INTERVAL_MS,
   });
-  const clock = { elapsedMs: () => 0 };
+  const clock = { isRunning: false, elapsedMs: () => 0 };
+  const tell = (text: string) => (clock.isRunning ? story.tell(clock.elapsedMs(), text) : screen.say(text));
   const fleet = new Fleet({
-    onDeath: (label, pid, reason) => story.tell(clock.elapsedMs(), `${label} (process ${pid}) ${reason}`),
-    onStderr: (line) => story.tell(clock.elapsedMs(), line),
+    onDeath: (label, pid, reason) => tell(`${label} (process ${pid}) ${reason}`),
+    onStderr: tell,
   });
   const goOn = () => {
     if (interrupt.aborted) throw new Error('Interrupted before the first flight.');
@@ -56,8 +57,6 @@ export async function openStage({ options, screen, interrupt, databaseUrl }: Dem
   const admin = new BackpressureAdmin(flightsBuffer(buffer), { connection: redis.url });
   owned.add('the admin', () => admin.close());
   owned.add('the buffer', () => admin.destroy());
-  const watch = new Watch(buffer.name, redis.url);
-  owned.add('the watch', () => watch.close());
 
   screen.say(`database: ${databaseUrl === undefined ? 'an embedded Postgres starts' : 'DATABASE_URL'}`);
   owned.add('the database', () => fleet.stopDatabase());
@@ -78,7 +77,7 @@ export async function openStage({ options, screen, interrupt, databaseUrl }: Dem
   goOn();
 
   const register = new Registry();
-  registerMetrics({ register, admin });
+  registerMetrics({ register }).watchFleet(admin);
   const metrics = await serveMetrics(register, options.metricsPort);
   owned.add('the metrics server', () => metrics.close());
   screen.say(`metrics: ${metrics.url}`);
@@ -90,7 +89,7 @@ export async function openStage({ options, screen, interrupt, databaseUrl }: Dem
     admin,
     downstream,
     sampler,
-    watch,
+    watch: new Watch(admin),
     story,
     history: [],
     title: `${count(FLIGHTS)} flights → buffer of ${count(capacity)} in Redis → Postgres`,

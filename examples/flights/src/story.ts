@@ -1,5 +1,5 @@
 import { count, milliseconds } from './numbers.js';
-import type { PhaseName } from './schedule.js';
+import { type PhaseName, SLOW_INSERT_MS } from './schedule.js';
 import type { Moment, Sentence } from './view.js';
 
 /** What happened to the buffer, as the event stream in Redis has it. */
@@ -34,7 +34,7 @@ const WHEN_FULL: Readonly<Record<string, string>> = {
 
 const PHASES: Readonly<Record<PhaseName, string>> = {
   calm: 'the day begins: flights arrive, the database is fast',
-  slow: 'the database turns slow: inserts go one at a time, each takes a quarter of a second',
+  slow: `the database turns slow: one insert at a time, ${milliseconds(SLOW_INSERT_MS)} each`,
   recovered: 'the database has recovered',
   evening: 'the evening: fewer flights',
 };

@@ -1,4 +1,6 @@
-import { type BufferStore, openRedisStore, type Snapshot, type StoreEvent } from '@backpressure/core/store';
+import type { BackpressureAdmin, BufferStatus } from '@backpressure/core';
+import type { StoreEvent } from '@backpressure/core/store';
+import type { Flight } from './flight.js';
 import { sum } from './numbers.js';
 import type { BufferEvent } from './story.js';
 import type { Books, Moment, ProcessView } from './view.js';
@@ -24,14 +26,20 @@ interface Totals {
 
 /** Reads the buffer through the library: its counters, and what has happened since the last reading. */
 export class Watch {
-  readonly #store: BufferStore;
+  readonly #admin: BackpressureAdmin<Flight>;
+  #offsetMs = 0;
   readonly #states: string[] = ['normal'];
   readonly #intervalsMs: number[] = [];
   #lastEventId: string | undefined;
   #totals: Totals[] = [];
 
-  constructor(bufferName: string, redisUrl: string) {
-    this.#store = openRedisStore(bufferName, redisUrl);
+  constructor(admin: BackpressureAdmin<Flight>) {
+    this.#admin = admin;
+  }
+
+  /** Redis' clock dates the events, ours the run: says how they relate. */
+  setClocks(clocks: { readonly elapsedMs: number; readonly serverMs: number }): void {
+    this.#offsetMs = clocks.elapsedMs - clocks.serverMs;
   }
 
   /** Every state the buffer was in, in order. */
@@ -45,29 +53,21 @@ export class Watch {
   }
 
   async read(surroundings: Surroundings): Promise<{ moment: Moment; events: BufferEvent[] }> {
-    const snapshot = await this.#store.snapshot();
-    const news = await this.#store.events({
-      limit: EVENTS_PER_READ,
-      ...(this.#lastEventId === undefined ? {} : { after: this.#lastEventId }),
-    });
-    this.#lastEventId = news.at(-1)?.id ?? this.#lastEventId;
-    // Redis' clock dates the events, ours the run.
-    const offsetMs = surroundings.elapsedMs - snapshot.nowMs;
-    const events = news.flatMap((event) => eventOf(event, offsetMs));
+    const status = await this.#admin.status();
+    const after = this.#lastEventId;
+    const news = await this.#admin.events({ limit: EVENTS_PER_READ, ...(after === undefined ? {} : { after }) });
+    this.#lastEventId = news.at(-1)?.id ?? after;
+    const events = news.flatMap((event) => eventOf(event, this.#offsetMs));
     for (const event of events) {
       if (event.kind === 'state') this.#states.push(event.to);
       else this.#intervalsMs.push(event.toMs);
     }
-    this.#intervalsMs.push(snapshot.vitals.intervalMs);
-    return { moment: this.#momentOf(snapshot, surroundings), events };
+    this.#intervalsMs.push(status.intervalMs);
+    return { moment: this.#momentOf(status, surroundings), events };
   }
 
-  async close(): Promise<void> {
-    await this.#store.close();
-  }
-
-  #momentOf({ vitals, ...snapshot }: Snapshot, surroundings: Surroundings): Moment {
-    const books = booksOf({ vitals, ...snapshot });
+  #momentOf(status: BufferStatus, surroundings: Surroundings): Moment {
+    const books = booksOf(status);
     const { offered, accepted, flushed } = books;
     const now = { atMs: surroundings.elapsedMs, offered, accepted, flushed };
     const first = this.#totals.find((totals) => totals.atMs >= now.atMs - RATE_WINDOW_MS) ?? now;
@@ -77,10 +77,10 @@ export class Watch {
     return {
       ...surroundings,
       books,
-      state: vitals.state,
-      size: vitals.size,
-      intervalMs: vitals.intervalMs,
-      inFlightBatches: vitals.inFlightBatches,
+      state: status.state,
+      size: status.size,
+      intervalMs: status.intervalMs,
+      inFlightBatches: status.inFlightBatches,
       offeredPerS: perS('offered'),
       acceptedPerS: perS('accepted'),
       flushedPerS: perS('flushed'),
@@ -88,7 +88,7 @@ export class Watch {
   }
 }
 
-function booksOf({ counters, vitals, inFlight, maxSize }: Snapshot): Books {
+function booksOf({ counters, ready, inFlight, maxSize }: BufferStatus): Books {
   const { offered, accepted, refused, expired, purged, flushed, dead } = counters;
   const evicted = sum(Object.values(counters.evicted));
   return {
@@ -100,7 +100,7 @@ function booksOf({ counters, vitals, inFlight, maxSize }: Snapshot): Books {
     purged,
     flushed,
     dead,
-    ready: vitals.ready,
+    ready,
     inFlight,
     maxSize,
   };

@@ -10,7 +10,7 @@ import { BufferClient } from '@backpressure/core/store';
 import type { BatchSummary } from './batch-summary.js';
 import { BullmqBells, type FlushQueue } from './bullmq-bells.js';
 import type { ConsumerEvents, ConsumerMetrics, DrainResult } from './consumer-events.js';
-import { type ConsumerOptions, type ConsumerSettings, parseConsumer } from './consumer-options.js';
+import { type ConsumerOptions, type ConsumerSettings, parseClose, parseConsumer } from './consumer-options.js';
 import { DirectFallback } from './direct-fallback.js';
 import { Dispatcher } from './dispatcher.js';
 import { ErrorGate } from './error-gate.js';
@@ -21,7 +21,6 @@ import { SlotPool } from './slot-pool.js';
 
 /** What a flush that was told to stop in closing has left to do so. */
 const RECALL_MS = 1_000;
-const DEFAULT_CLOSE_MS = 30_000;
 
 /**
  * Flushes a buffer downstream: takes batches under a lease, hands them to your function, and settles what became of
@@ -137,9 +136,12 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
   /**
    * Leaves: stops taking, lets the flushes that run finish for `timeoutMs` (default 30,000) and settles them, tells the
    * rest to stop and gives their items back; what does not stop within a second is left to its lease. Then it closes
-   * every connection. The fleet and the buffer stay as they are. Called again it returns the same promise; never rejects.
+   * every connection. The fleet and the buffer stay as they are. Called again it waits for the first call.
+   *
+   * @throws ConfigError for a `timeoutMs` that is not a whole number from 0 to 2,147,483,647; nothing else
    */
-  close({ timeoutMs = DEFAULT_CLOSE_MS }: { readonly timeoutMs?: number } = {}): Promise<void> {
+  async close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    const { timeoutMs } = parseClose(options);
     this.#closing ??= this.#close(timeoutMs);
     return this.#closing;
   }
@@ -175,8 +177,9 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
     this.#bells?.pause();
     if (!(await this.#pool.idle(timeoutMs))) {
       this.#deck.recallAll(new ClosedError(this.#name()));
-      if (!(await this.#pool.idle(RECALL_MS))) this.#deck.abandonAll();
+      await this.#pool.idle(RECALL_MS);
     }
+    this.#deck.abandonAll();
     await this.#bells?.close();
     await this.#client.close();
   }
@@ -203,7 +206,7 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
     };
   }
 
-  #onSettled({ summary, attempts, retried, dead, error }: SettledBatch): void {
+  #onSettled({ summary, attempts, retried, dead, retryAfterMs, error }: SettledBatch): void {
     const { batchId, items, latencyMs, flushed } = summary;
     const counts = this.#counts;
     counts.flushes++;
@@ -215,6 +218,7 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
       return;
     }
     counts.failures++;
+    if (retried > 0) this.#dispatcher.onRetry(retryAfterMs);
     this.#tell('batch:failed', { batchId, items, flushed, latencyMs, attempts, error, retried, dead });
   }
 

@@ -134,10 +134,10 @@ export class BatchServer<T> {
   #concluded(batch: TakenBatch, { settlement, error, latencyMs }: Verdict, reply: SettleReply): Served {
     if (reply.kind === 'stale') return lostBatch(batch, latencyMs);
     if (settlement.kind === 'released') return { summary: summaryOf(batch, 'released', latencyMs) };
-    const { retried, dead, flushed } = reply;
+    const { retried, dead, flushed, retryAfterMs } = reply;
     const failed = retried + dead;
     const summary = { ...summaryOf(batch, failed > 0 ? 'failed' : 'flushed', latencyMs), flushed, failed };
-    this.#host.observer.settled({ summary, attempts: batch.attempts, retried, dead, error });
+    this.#host.observer.settled({ summary, attempts: batch.attempts, retried, dead, retryAfterMs, error });
     return failed > 0 ? { summary, failure: textOf(error) } : { summary };
   }
 }

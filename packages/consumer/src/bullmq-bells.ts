@@ -109,20 +109,19 @@ export class BullmqBells implements Bells {
   async close(): Promise<void> {
     this.#closed = true;
     this.#brake.close();
-    const closed = Promise.all([this.#worker.close(), this.queue.close()]).catch((error: unknown) =>
-      this.#onError(error),
+    const closed = Promise.all([this.#worker.close(), this.queue.close()]).then(
+      () => true,
+      (error: unknown) => this.#onError(error),
     );
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, CLOSE_MS);
     });
-    await Promise.race([closed, late]);
+    // Without an answer from Redis BullMQ waits on for ever, and its blocking connection goes on trying.
+    if (!(await Promise.race([closed, late]))) {
+      void this.#worker.getBackend().blockingClient?.then((blocking) => blocking.disconnect(), () => {});
+    }
     clearTimeout(timer);
-    // Without an answer from Redis BullMQ waits on for ever.
-    void this.#worker.getBackend().blockingClient?.then(
-      (blocking) => blocking.disconnect(),
-      () => {},
-    );
     this.#client.disconnect();
   }
 

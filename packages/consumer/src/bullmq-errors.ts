@@ -32,6 +32,7 @@ export class FetchBrake {
   }
 
   onError(error: Error): void {
+    if (isExpected(error)) return;
     const nowMs = performance.now();
     if (nowMs - this.#sinceMs > WINDOW_MS) {
       this.#sinceMs = nowMs;
@@ -39,7 +40,7 @@ export class FetchBrake {
     }
     this.#errors++;
     const hot = this.#errors > MAX_ERRORS || error.message.startsWith('OOM');
-    if (!hot || isExpected(error) || this.#timer !== undefined) return;
+    if (!hot || this.#timer !== undefined) return;
     void this.#worker.pause(true);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;

@@ -70,6 +70,18 @@ export function parseConsumer<T>(
   return { concurrency: parsed.data.concurrency, sliceMs: parsed.data.sliceMs };
 }
 
+const closeSchema = z.strictObject(
+  { timeoutMs: wholeNumber(0, 2_147_483_647).default(30_000) },
+  { error: (issue) => (issue.code === 'unrecognized_keys' ? 'is not an option' : 'an object') },
+);
+
+/** @throws ConfigError */
+export function parseClose(options: unknown): { readonly timeoutMs: number } {
+  const parsed = closeSchema.safeParse(options);
+  if (!parsed.success) throw new ConfigError('The options of close', faultsOf(parsed.error, options));
+  return parsed.data;
+}
+
 function fault(holds: boolean, option: string, message: string, received: unknown): ConfigFault[] {
   return holds ? [] : [{ option, message, received }];
 }

@@ -75,6 +75,11 @@ export class Dispatcher<T> {
     }
   }
 
+  /** A retry falls due after this time. */
+  onRetry(afterMs: number): void {
+    this.#ringAt(performance.now() + afterMs);
+  }
+
   /** A bell is answered by this process. Undefined when no slot is free. */
   answer(): Promise<SliceEnd | undefined> {
     this.#heard = true;

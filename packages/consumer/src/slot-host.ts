@@ -11,6 +11,8 @@ export interface SettledBatch {
   readonly attempts: number;
   readonly retried: number;
   readonly dead: number;
+  /** When the first retry is due; 0 when nothing is retried. */
+  readonly retryAfterMs: number;
   /** Why items failed; undefined when none did. */
   readonly error: unknown;
 }

@@ -22,7 +22,7 @@ export class AbortWatch {
     }
     const parcels = new Set([parcel]);
     const listener = () => {
-      for (const each of [...parcels]) this.#onAbort(each, signal);
+      for (const each of parcels) this.#onAbort(each, signal);
     };
     this.#watched.set(signal, { parcels, listener });
     signal.addEventListener('abort', listener, { once: true });

@@ -1,7 +1,7 @@
 import { type BackpressureState, ItemTooLargeError, ProtocolError, StoreUnavailableError } from '@backpressure/core';
 import { type PushOutcome, utilizationOf, type Vitals } from '@backpressure/core/store';
 import type { Offer, OfferEnd } from './offer.js';
-import type { PushRefusal } from './push-result.js';
+import type { PushRefusal, PushRefused } from './push-result.js';
 
 /** Without anything better to say: about the time that a failover or a pause of the intake takes to be noticed. */
 export const DEFAULT_RETRY_AFTER_MS = 1_000;
@@ -17,10 +17,15 @@ export function viewOf(vitals: Vitals): BufferView {
   return { state: vitals.state, utilization: utilizationOf(vitals) };
 }
 
-export function refused(reason: PushRefusal, view: BufferView, retryAfterMs: number, cause?: unknown): OfferEnd {
+/** As far as this process knows: its own last answer, or the state that a signal told of since. */
+export function lastView({ state, vitals }: { state: BackpressureState; vitals: Vitals | undefined }): BufferView {
+  return { state, utilization: vitals === undefined ? 0 : utilizationOf(vitals) };
+}
+
+export function refusal(reason: PushRefusal, view: BufferView, retryAfterMs: number, cause?: unknown): PushRefused {
   const { state, utilization } = view;
   const result = { accepted: false as const, reason, state, utilization, retryAfterMs };
-  return { kind: 'result', result: cause === undefined ? result : { ...result, cause } };
+  return cause === undefined ? result : { ...result, cause };
 }
 
 /** What the store says about one item of a call. */
@@ -51,7 +56,7 @@ export function decided(offer: Offer, decision: Decision): OfferEnd {
     case 'paused':
     case 'timeout':
     case 'aborted':
-      return refused(outcome, viewOf(vitals), retryAfterMs);
+      return { kind: 'result', result: refusal(outcome, viewOf(vitals), retryAfterMs) };
     default: {
       const unknown: never = outcome;
       return { kind: 'error', error: new ProtocolError(`The store answered "${String(unknown)}" to a push.`) };
@@ -66,6 +71,12 @@ export function timeToRoomMs(vitals: Vitals | undefined): number {
   const items = Math.max(1, size - maxBufferSize + 1);
   const estimateMs = drainRate > 0 ? (items / drainRate) * 1_000 : Math.max(intervalMs, DEFAULT_RETRY_AFTER_MS);
   return Math.min(MAX_RETRY_AFTER_MS, Math.max(1, Math.ceil(estimateMs)));
+}
+
+/** The same failure for an item that was not even offered. */
+export function notSent(error: StoreUnavailableError): StoreUnavailableError {
+  if (error.outcome === 'not_sent') return error;
+  return new StoreUnavailableError(error.message, { outcome: 'not_sent', cause: error.cause });
 }
 
 /** The error of one item of a call: its token names the item too. */

@@ -209,10 +209,11 @@ export class PushEngine implements DispatchListener {
   #left(offer: Offer, vitals: Vitals | undefined): void {
     if (offer.phase !== 'leaving' || offer.stopOrder === undefined) return;
     const { reason, cause } = offer.stopOrder;
-    const known = vitals ?? this.#options.client.vitals;
-    this.#options.tally.refused++;
-    const retryAfterMs = reason === 'timeout' ? outcomes.timeToRoomMs(known) : 0;
-    this.#end(offer, outcomes.refused(reason, this.#view(known), retryAfterMs, cause));
+    const { client, tally } = this.#options;
+    tally.refused++;
+    const retryAfterMs = reason === 'timeout' ? outcomes.timeToRoomMs(vitals ?? client.vitals) : 0;
+    const view = vitals === undefined ? outcomes.lastView(client) : outcomes.viewOf(vitals);
+    this.#end(offer, { kind: 'result', result: outcomes.refusal(reason, view, retryAfterMs, cause) });
   }
 
   #failed(offer: Offer, position: number, error: unknown): OfferEnd {
@@ -234,7 +235,8 @@ export class PushEngine implements DispatchListener {
 
   #refuseLocally(counter: LocalRefusal, reason: PushRefusal, retryAfterMs: number, cause: unknown): OfferEnd {
     this.#options.tally.refusedLocally[counter]++;
-    return outcomes.refused(reason, this.#view(this.#options.client.vitals), retryAfterMs, cause);
+    const result = outcomes.refusal(reason, outcomes.lastView(this.#options.client), retryAfterMs, cause);
+    return { kind: 'result', result };
   }
 
   #end(offer: Offer, end: OfferEnd): void {
@@ -249,10 +251,5 @@ export class PushEngine implements DispatchListener {
 
   #blockTimeMs({ timeoutMs }: ParcelTerms): number {
     return timeoutMs ?? this.#options.client.config.maxBlockTimeMs;
-  }
-
-  #view(vitals: Vitals | undefined): outcomes.BufferView {
-    const { state } = this.#options.client;
-    return vitals === undefined ? { state, utilization: 0 } : { ...outcomes.viewOf(vitals), state };
   }
 }

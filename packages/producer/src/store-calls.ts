@@ -166,5 +166,8 @@ function stopped(maySent: boolean, cause: unknown): StoreUnavailableError {
 
 /** Not a first attempt: an earlier one may have been carried out before the record was lost. */
 function recordGone(cause: TokenExpiredError): StoreUnavailableError {
-  return new StoreUnavailableError('Redis lost the record of this call before it answered.', { outcome: 'unknown', cause });
+  return new StoreUnavailableError('Redis lost the record of this call before it answered.', {
+    outcome: 'unknown',
+    cause,
+  });
 }

@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { BackpressureConsumer, type ConsumerEvents } from '@backpressure/consumer';
+import {
+  type BackpressureState,
+  type BufferDefinition,
+  type BufferSpec,
+  type BufferStatus,
+  ConfigError,
+  type ConnectionInput,
+  defineBuffer,
+  type FlushFunction,
+} from '@backpressure/core';
+import { MemoryStore } from '@backpressure/core/testing';
+import { BackpressureProducer, type PushManyResult, type PushOptions, type PushResult } from '@backpressure/producer';
+
+/** Every option of a buffer, and where it lives. */
+export interface ControllerOptions<T> extends Omit<BufferSpec<T>, 'name'> {
+  /** Of the shared buffer; needed with a connection. Without one the buffer lives in this process and needs no name. */
+  readonly name?: string | undefined;
+  /** Redis. With one, every controller of this name shares one buffer, one limit and one pace. */
+  readonly connection?: ConnectionInput | undefined;
+  /** Flush slots of this process: 1 to 1,000, default 1. */
+  readonly concurrency?: number | undefined;
+}
+
+/** What a controller counts. Sizes and state are the buffer's; the events are those of this process. */
+export interface ControllerMetrics {
+  readonly state: BackpressureState;
+  readonly bufferSize: number;
+  readonly bufferCapacity: number;
+  /** 0 to 1. */
+  readonly bufferUtilization: number;
+  readonly eventsAccepted: number;
+  /** Refused to this process, or evicted by what it pushed. */
+  readonly eventsDropped: number;
+  readonly eventsFlushed: number;
+  /** Given up: dead letters. */
+  readonly eventsFailed: number;
+  readonly flushes: number;
+  readonly flushFailures: number;
+  readonly lastFlushLatencyMs: number;
+  readonly flushIntervalMs: number;
+}
+
+interface ControllerEvents {
+  state: [change: { readonly from: BackpressureState; readonly to: BackpressureState }];
+  'batch:flushed': ConsumerEvents['batch:flushed'];
+  'batch:failed': ConsumerEvents['batch:failed'];
+  error: [error: unknown];
+}
+
+/**
+ * Producer and consumer in one process, with the interface of the in-process pattern: give it a function that writes a
+ * batch downstream, push items, and it buffers, paces, retries and counts. Without a connection the buffer is in the
+ * memory of this process; with `name` and `connection` it is the shared one in Redis, and nothing else changes.
+ *
+ * Stopped it holds nothing; a drain ends, and the controller goes on.
+ */
+export class BackpressureController<T = unknown> extends EventEmitter<ControllerEvents> {
+  readonly #buffer: BufferDefinition<T>;
+  readonly #store: MemoryStore | undefined;
+  readonly #producer: BackpressureProducer<T>;
+  readonly #consumer: BackpressureConsumer<T>;
+  readonly #counts = { accepted: 0, dropped: 0, flushed: 0, dead: 0, lastLatencyMs: 0 };
+  #stopping: Promise<void> | undefined;
+
+  /**
+   * Does no I/O; call {@link start}.
+   *
+   * @throws ConfigError that lists every fault with option, range and value
+   */
+  constructor(flush: FlushFunction<T>, options: ControllerOptions<T> = {}) {
+    super();
+    const { name, connection, concurrency = 1, ...spec } = options;
+    if (connection !== undefined && name === undefined) {
+      const fault = { option: 'name', message: 'is needed with a connection: it names the shared buffer', received: name };
+      throw new ConfigError('The controller', [fault]);
+    }
+    this.#buffer = defineBuffer<T>({ ...spec, name: name ?? `local-${randomUUID()}` } as BufferSpec<T>);
+    this.#store = connection === undefined ? new MemoryStore(this.#buffer.name) : undefined;
+    const place = connection === undefined ? { store: this.#store as MemoryStore } : { connection };
+    this.#consumer = new BackpressureConsumer<T>(this.#buffer, flush, { ...place, concurrency });
+    this.#producer = new BackpressureProducer<T>(this.#buffer, place);
+    this.#listen();
+  }
+
+  /** The name of the buffer. */
+  get name(): string {
+    return this.#buffer.name;
+  }
+
+  /** The last known state. */
+  get state(): BackpressureState {
+    return this.#producer.state;
+  }
+
+  /**
+   * Starts to flush. Need not be awaited: a failure is also an `error` event, and a push says it too.
+   *
+   * @throws ConfigMismatchError, StoreUnavailableError, ConfigError, ClosedError
+   */
+  start(): Promise<void> {
+    const started = this.#consumer.start();
+    started.catch((error: unknown) => this.#report(error));
+    return started;
+  }
+
+  /** Offers an item. True when it was accepted; false when it was refused, as its strategy says. */
+  async push(item: T, options?: PushOptions): Promise<boolean> {
+    return (await this.offer(item, options)).accepted;
+  }
+
+  /** Offers an item, and says why it was refused and when to try again. */
+  async offer(item: T, options?: PushOptions): Promise<PushResult> {
+    const result = await this.#producer.push(item, options);
+    if (result.accepted) this.#count(1, 0, result.evicted);
+    else this.#count(0, 1, 0);
+    return result;
+  }
+
+  /** Offers many, in order. */
+  async pushMany(items: Iterable<T>, options?: PushOptions): Promise<PushManyResult> {
+    const result = await this.#producer.pushMany(items, options);
+    this.#count(result.accepted, result.refused, result.evicted);
+    return result;
+  }
+
+  /**
+   * Closes the intake, flushes until the buffer is empty, and opens the intake again. `timeoutMs` (default 60,000) is
+   * the longest that it stays closed.
+   */
+  drain(options?: { readonly timeoutMs?: number }) {
+    return this.#consumer.drain(options);
+  }
+
+  /**
+   * Stops: no more pushes and flushes; what is being flushed may finish within `timeoutMs` (default 30,000). What waits
+   * stays in Redis for the others; without a connection it is gone with this process, so drain first. Never throws.
+   */
+  stop(options?: { readonly timeoutMs?: number }): Promise<void> {
+    this.#stopping ??= this.#stop(options);
+    return this.#stopping;
+  }
+
+  /** Counts of this process, and the buffer as it was last seen. */
+  getMetrics(): ControllerMetrics {
+    const { accepted, dropped, flushed, dead, lastLatencyMs } = this.#counts;
+    const { flushes, failures } = this.#consumer.metrics();
+    const vitals = this.#consumer.vitals ?? this.#producer.vitals;
+    return {
+      state: vitals?.state ?? this.state,
+      bufferSize: vitals?.size ?? 0,
+      bufferCapacity: vitals?.maxBufferSize ?? this.#buffer.config.maxBufferSize,
+      bufferUtilization: vitals === undefined ? 0 : vitals.size / vitals.maxBufferSize,
+      eventsAccepted: accepted,
+      eventsDropped: dropped,
+      eventsFlushed: flushed,
+      eventsFailed: dead,
+      flushes,
+      flushFailures: failures,
+      lastFlushLatencyMs: lastLatencyMs,
+      flushIntervalMs: vitals?.intervalMs ?? this.#buffer.config.minFlushIntervalMs,
+    };
+  }
+
+  /** Everything about the buffer at one instant: the whole fleet's with a connection. */
+  status(): Promise<BufferStatus> {
+    return this.#producer.status();
+  }
+
+  #listen(): void {
+    this.#consumer.on('batch:flushed', (batch) => {
+      this.#counts.flushed += batch.items;
+      this.#counts.lastLatencyMs = batch.latencyMs;
+      this.emit('batch:flushed', batch);
+    });
+    this.#consumer.on('batch:failed', (batch) => {
+      this.#counts.flushed += batch.flushed;
+      this.#counts.dead += batch.dead;
+      this.#counts.lastLatencyMs = batch.latencyMs;
+      this.emit('batch:failed', batch);
+    });
+    this.#consumer.on('state', (change) => this.emit('state', change));
+    this.#consumer.on('error', (error) => this.#report(error));
+    this.#producer.on('error', (error) => this.#report(error));
+  }
+
+  #count(accepted: number, refused: number, evicted: number): void {
+    this.#counts.accepted += accepted;
+    this.#counts.dropped += refused + evicted;
+  }
+
+  #report(error: unknown): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error);
+  }
+
+  async #stop(options?: { readonly timeoutMs?: number }): Promise<void> {
+    await this.#producer.close();
+    await this.#consumer.close(options);
+    await this.#store?.close();
+  }
+}

@@ -1,0 +1,171 @@
+import { type BufferDefinition, ConfigError, LANES, type Lane, type StoreOptions } from '@backpressure/core';
+import * as z from 'zod';
+
+/** What a push does when Redis gives no answer within the deadline. */
+export type OnUnavailable = (typeof ON_UNAVAILABLE)[number];
+const ON_UNAVAILABLE = ['throw', 'refuse', 'hold'] as const;
+
+/** How a producer works. Of this process alone: never compared with other processes. */
+export interface ProducerOnlyOptions {
+  /**
+   * What a push does when Redis gives no answer within `deadlineMs`. Default `throw`.
+   *
+   * - `throw`: it throws `StoreUnavailableError`, which says whether the item may have been admitted all the same.
+   * - `refuse`: the result is the refusal `unavailable`, with that error as its `cause`.
+   * - `hold`: it goes on, under the same token, until Redis answers or the producer is closed; the result then tells
+   *   for how long (`heldMs`). Up to `maxHeldItems` wait like this. They are lost if the process dies.
+   */
+  readonly onUnavailable?: OnUnavailable | undefined;
+  /** Under `hold`: how many items may be pending while Redis is away; 0 to 1,000,000. Default: `maxPendingItems`. */
+  readonly maxHeldItems?: number | undefined;
+  /**
+   * How many items may be pending in this process: not sent yet, in a call, or waiting for room; 1 to 1,000,000,
+   * default 10,000. Beyond it a push is refused at once. More takes more memory; fewer refuses earlier in a burst, and
+   * lets fewer pushes wait for room.
+   */
+  readonly maxPendingItems?: number | undefined;
+  /** The same in bytes of payload; 1 to 1 TB, default 16 MiB. A single larger item is taken when nothing else is pending. */
+  readonly maxPendingBytes?: number | undefined;
+  /**
+   * Calls in flight at once; 1 to 64, default 4. More hides a long round trip; fewer makes larger calls of the same
+   * load.
+   */
+  readonly sessions?: number | undefined;
+}
+
+/** What {@link BackpressureProducer} takes: where the buffer is, and how to work. */
+export type ProducerOptions = StoreOptions & ProducerOnlyOptions;
+
+/** The options of one push. */
+export interface PushOptions {
+  /** Default `normal`. */
+  readonly priority?: Lane | undefined;
+  /** Ends the push; the result is then the refusal `aborted`, unless a call under way decides otherwise. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * How long to wait for room at most under the strategy `block`, in ms; 0 does not wait, `Infinity` waits for as long
+   * as `signal` allows. Default: the buffer's `maxBlockTimeMs`. It does not count the time that Redis may take to
+   * answer, which `deadlineMs` limits.
+   */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** The options with their defaults. */
+export interface ProducerSettings {
+  readonly deadlineMs: number;
+  readonly onUnavailable: OnUnavailable;
+  readonly maxHeldItems: number;
+  readonly maxPendingItems: number;
+  readonly maxPendingBytes: number;
+  readonly sessions: number;
+}
+
+/** The longest time that one timer of Node can wait, about 24.8 days. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+const wholeNumber = (min: number, max: number) => {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+};
+const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.enum(values, { error: `must be one of ${values.join(', ')}` });
+const present = (error: string) => z.custom((value) => typeof value === 'object' && value !== null, { error });
+
+const settingsSchema = z.strictObject(
+  {
+    // What it is exactly is for the connection to judge.
+    connection: z.unknown().optional(),
+    store: present('must be a store, such as a MemoryStore').optional(),
+    deadlineMs: wholeNumber(1, MAX_TIMER_MS).default(5_000),
+    onUnavailable: oneOf(ON_UNAVAILABLE).default('throw'),
+    maxHeldItems: wholeNumber(0, 1_000_000).optional(),
+    maxPendingItems: wholeNumber(1, 1_000_000).default(10_000),
+    maxPendingBytes: wholeNumber(1, 1_000_000_000_000).default(16 * 1024 * 1024),
+    sessions: wholeNumber(1, 64).default(4),
+  },
+  { error: 'must be an object with connection or store' },
+);
+
+const timeout = (max: number, text: string) => {
+  const error = `must be a number from 0 to ${MAX_TIMER_MS}${text}`;
+  return z.custom<number>((value) => typeof value === 'number' && value >= 0 && value <= max, { error });
+};
+/** zod takes `Infinity` for no number; here it is the longest wait of all. */
+const pushSchema = z.strictObject(
+  {
+    priority: oneOf(LANES).optional(),
+    signal: z.instanceof(AbortSignal, { error: 'must be an AbortSignal' }).optional(),
+    timeoutMs: timeout(Number.POSITIVE_INFINITY, ', or Infinity').optional(),
+  },
+  { error: 'must be an object { priority?, signal?, timeoutMs? }' },
+);
+const closeSchema = z.strictObject(
+  { timeoutMs: timeout(MAX_TIMER_MS, '').default(5_000) },
+  { error: 'must be an object { timeoutMs? }' },
+);
+const tokenSchema = z.object(
+  {
+    session: z
+      .string({ error: 'must be the session of a token' })
+      .regex(/^[\w-]{16}$/, { error: 'must have 16 characters' }),
+    seq: wholeNumber(1, 0xffff_ffff),
+    index: wholeNumber(0, 999).optional(),
+  },
+  { error: 'must be the token of a StoreUnavailableError' },
+);
+
+/** @throws ConfigError that lists every fault */
+export function parseProducerOptions(name: string, options: unknown): ProducerSettings {
+  const subject = `The producer of buffer "${name}"`;
+  const { connection, store, maxHeldItems, ...settings } = parse(settingsSchema, options, subject);
+  if ((connection === undefined) === (store === undefined)) {
+    const message = 'must be given, or else a store, and not both';
+    throw new ConfigError(subject, [{ option: 'connection', message, received: connection }]);
+  }
+  return { ...settings, maxHeldItems: maxHeldItems ?? settings.maxPendingItems };
+}
+
+/** @throws ConfigError */
+export function parsePushOptions(options: unknown): PushOptions {
+  return parse(pushSchema, options, 'The push');
+}
+
+/** @throws ConfigError */
+export function parseCloseOptions(options: unknown): { readonly timeoutMs: number } {
+  return parse(closeSchema, options, 'The close of a producer');
+}
+
+/** @throws ConfigError */
+export function parseToken(token: unknown): z.output<typeof tokenSchema> {
+  return parse(tokenSchema, token, 'The token');
+}
+
+/** @throws ConfigError for what `defineBuffer` did not make */
+export function checkDefinition(buffer: unknown): void {
+  const { name, encode } = (buffer ?? {}) as Partial<BufferDefinition<unknown>>;
+  if (typeof name === 'string' && typeof encode === 'function') return;
+  const fault = { option: 'buffer', message: 'must come from defineBuffer', received: buffer };
+  throw new ConfigError('The producer', [fault]);
+}
+
+/** What is not a list of items. @throws ConfigError */
+export function checkIterable(items: unknown): void {
+  if (typeof (items as Iterable<unknown> | null | undefined)?.[Symbol.iterator] === 'function') return;
+  const message = 'must be an iterable of items, such as an array; for a stream of items use writable()';
+  throw new ConfigError('pushMany', [{ option: 'items', message, received: items }]);
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, subject: string): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.flatMap((issue) => {
+    const names = issue.code === 'unrecognized_keys' ? issue.keys : [issue.path.join('.')];
+    const message = issue.code === 'unrecognized_keys' ? 'is not an option' : issue.message;
+    return names.map((name) => ({ option: name || '(the whole)', message, received: received(value, name) }));
+  });
+  throw new ConfigError(subject, faults);
+}
+
+function received(value: unknown, name: string): unknown {
+  return name === '' ? value : (value as Readonly<Record<string, unknown>>)[name];
+}

@@ -1,0 +1,130 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { BackpressureConsumer, type ConsumerOptions } from '@backpressure/consumer';
+import { BackpressureAdmin, type BufferSpec, defineBuffer, type FlushFunction } from '@backpressure/core';
+import { openRedisStore } from '@backpressure/core/store';
+import { expect, onTestFinished, vi } from 'vitest';
+import { bufferName } from '../../integration/consumer/feed.js';
+
+const program = fileURLToPath(new URL('./consumer-process.mjs', import.meta.url));
+
+interface Message {
+  readonly kind: 'started' | 'flushing' | 'batch:flushed' | 'batch:failed' | 'lease:lost';
+}
+
+/** A consumer in a process of its own. */
+export class ConsumerProcess {
+  readonly child: ChildProcess;
+  readonly #messages: Message[] = [];
+
+  constructor(child: ChildProcess) {
+    this.child = child;
+    child.on('message', (message) => this.#messages.push(message as Message));
+  }
+
+  count(kind: Message['kind']): number {
+    return this.#messages.filter((message) => message.kind === kind).length;
+  }
+
+  /** Waits until it has told of so many. */
+  async saw(kind: Message['kind'], atLeast = 1): Promise<void> {
+    await vi.waitFor(() => expect(this.count(kind)).toBeGreaterThanOrEqual(atLeast), { timeout: 20_000, interval: 2 });
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  /** Sends a signal, and resolves with the exit code; null when the signal ended it. */
+  async end(name: NodeJS.Signals): Promise<number | null> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;
+    const exit = once(this.child, 'exit');
+    this.child.kill(name);
+    const [code] = (await exit) as [number | null];
+    return code;
+  }
+}
+
+/** A buffer, a sink, and the processes that a test starts; all is gone when the test has finished. */
+export async function openFaultRig(redisUrl: string, options: Partial<BufferSpec<unknown>> = {}) {
+  const spec: BufferSpec<unknown> = {
+    name: bufferName(),
+    maxBufferSize: 10_000,
+    batchSize: 10,
+    strategy: 'drop_newest',
+    control: { algorithm: 'fixed' },
+    minFlushIntervalMs: 5,
+    backoff: { delayMs: 20 },
+    leaseMs: 900,
+    flushTimeoutMs: 800,
+    maxAttempts: 100,
+    ...options,
+  };
+  const buffer = defineBuffer(spec);
+  const dir = mkdtempSync(join(tmpdir(), 'consumer-fault-'));
+  const sink = join(dir, 'sink');
+  const store = openRedisStore(buffer.name, redisUrl);
+  const admin = new BackpressureAdmin(buffer, { connection: redisUrl });
+  const processes: ConsumerProcess[] = [];
+  const consumers: BackpressureConsumer[] = [];
+  await admin.status();
+  onTestFinished(async () => {
+    await Promise.all(processes.map((process) => process.end('SIGKILL')));
+    await Promise.all(consumers.map((consumer) => consumer.close({ timeoutMs: 1_000 })));
+    await admin.destroy().catch(() => {});
+    await store.close();
+    await admin.close();
+    rmSync(dir, { recursive: true });
+  });
+
+  return {
+    buffer,
+    store,
+    admin,
+    /** Starts a consumer in a process of its own, and waits until it has started. */
+    async spawn({ flushMs = 20, concurrency = 2 } = {}): Promise<ConsumerProcess> {
+      const child = fork(program, [JSON.stringify({ redisUrl, buffer: spec, sink, flushMs, concurrency })], {
+        execArgv: [],
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
+      const process = new ConsumerProcess(child);
+      processes.push(process);
+      await process.saw('started');
+      return process;
+    },
+    /** Starts a consumer in this process. Its errors are noted. */
+    async consume(flush: FlushFunction<unknown>, own: Partial<ConsumerOptions> = {}) {
+      const consumer = new BackpressureConsumer(buffer, flush, { connection: redisUrl, ...own } as ConsumerOptions);
+      const errors: { readonly atMs: number; readonly error: unknown }[] = [];
+      consumer.on('error', (error) => errors.push({ atMs: performance.now(), error }));
+      consumers.push(consumer);
+      await consumer.start();
+      return { consumer, errors };
+    },
+    /** Waits until nothing is left in the buffer. */
+    async empty(timeout = 30_000): Promise<void> {
+      await vi.waitFor(async () => expect((await admin.status()).size).toBe(0), { timeout, interval: 10 });
+    },
+    /** How often each item was written to the sink. */
+    written(): Map<string, number> {
+      const counts = new Map<string, number>();
+      const lines = existsSync(sink) ? readFileSync(sink, 'utf8').split('\n').slice(0, -1) : [];
+      for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1);
+      return counts;
+    },
+  };
+}
+
+/** The items that are not among those written. */
+export function missing(written: ReadonlyMap<string, number>, items: readonly number[]): number[] {
+  return items.filter((item) => !written.has(String(item)));
+}
+
+/** How many items too many were written. */
+export function duplicates(written: ReadonlyMap<string, number>): number {
+  return [...written.values()].reduce((sum, count) => sum + count - 1, 0);
+}

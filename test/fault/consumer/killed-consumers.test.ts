@@ -1,0 +1,104 @@
+import { expect, inject, it, vi } from 'vitest';
+import { feed, numbers } from '../../integration/consumer/feed.js';
+import { duplicates, missing, openFaultRig } from './fault-rig.js';
+
+const redisUrl = inject('redisUrl');
+
+it('loses nothing when a consumer is killed in the middle of a flush', async () => {
+  const rig = await openFaultRig(redisUrl);
+  const items = numbers(40);
+  const victim = await rig.spawn({ flushMs: 60_000, concurrency: 2 });
+  await feed(rig.store, items);
+  await victim.saw('flushing', 2);
+  await victim.end('SIGKILL');
+  expect((await rig.admin.status()).inFlightBatches).toBe(2);
+
+  await rig.spawn();
+  await rig.empty();
+  const written = rig.written();
+  expect(missing(written, items)).toEqual([]);
+  expect(duplicates(written)).toBe(20); // what the victim had written
+  const { counters, ledgerImbalance } = await rig.admin.status();
+  expect(counters).toMatchObject({ accepted: 40, flushed: 40, leasesLost: 2, dead: 0 });
+  expect(ledgerImbalance).toBe(0);
+});
+
+it('loses nothing when one of the consumers is killed again and again under load', async () => {
+  const rig = await openFaultRig(redisUrl);
+  const kills = 5;
+  const concurrency = 2;
+  const survivor = await rig.spawn({ concurrency });
+  const items: number[] = [];
+  for (let i = 0; i < kills; i++) {
+    const victim = await rig.spawn({ concurrency });
+    const more = numbers(300, i * 300);
+    items.push(...more);
+    expect(await feed(rig.store, more)).toBe(300);
+    await victim.saw('flushing', 2);
+    await victim.end('SIGKILL');
+  }
+  await rig.empty();
+  const written = rig.written();
+  expect(missing(written, items)).toEqual([]);
+  // Each kill may repeat what its slots had in flight, and no more.
+  expect(duplicates(written)).toBeLessThanOrEqual(kills * concurrency * 10);
+  const { counters, ledgerImbalance } = await rig.admin.status();
+  expect(counters).toMatchObject({ accepted: 1_500, flushed: 1_500, dead: 0 });
+  expect(ledgerImbalance).toBe(0);
+  expect(survivor.count('lease:lost')).toBe(0);
+});
+
+it('repeats nothing when consumers come and go in good order, and each ends by itself', async () => {
+  const rig = await openFaultRig(redisUrl, { leaseMs: 15_000, flushTimeoutMs: 10_000 });
+  const items: number[] = [];
+  let current = await rig.spawn();
+  for (let i = 0; i < 4; i++) {
+    const more = numbers(200, i * 200);
+    items.push(...more);
+    await feed(rig.store, more);
+    await current.saw('flushing');
+    const next = await rig.spawn();
+    expect(await current.end('SIGTERM')).toBe(0);
+    current = next;
+  }
+  await rig.empty();
+  expect(await current.end('SIGTERM')).toBe(0);
+  const written = rig.written();
+  expect(missing(written, items)).toEqual([]);
+  expect(duplicates(written)).toBe(0);
+  const { counters, nodes } = await rig.admin.status();
+  expect(counters).toMatchObject({ flushed: 800, leasesLost: 0, staleSettlements: 0 });
+  expect(nodes).toEqual([]);
+});
+
+it('settles in vain what it held when it was stopped for longer than its lease', async () => {
+  const rig = await openFaultRig(redisUrl);
+  const items = numbers(20);
+  const zombie = await rig.spawn({ flushMs: 300, concurrency: 2 });
+  await feed(rig.store, items);
+  await zombie.saw('flushing', 2);
+  zombie.signal('SIGSTOP');
+  await vi.waitFor(async () => {
+    // A take, and be it by this test, sweeps what is overdue.
+    expect((await rig.admin.status()).inFlightBatches).toBe(2);
+  });
+  const heir = await rig.spawn({ flushMs: 1 });
+  await rig.empty();
+  expect(missing(rig.written(), items)).toEqual([]);
+  expect((await rig.admin.status()).counters).toMatchObject({ flushed: 20, leasesLost: 2, staleSettlements: 0 });
+
+  zombie.signal('SIGCONT');
+  await zombie.saw('lease:lost', 2);
+  await vi.waitFor(async () => expect((await rig.admin.status()).counters.staleSettlements).toBe(2));
+  expect(zombie.count('batch:flushed')).toBe(0);
+  expect(heir.count('lease:lost')).toBe(0);
+
+  // It is as good as new.
+  await heir.end('SIGTERM');
+  await feed(rig.store, numbers(10, 20));
+  await rig.empty();
+  const { counters, ledgerImbalance } = await rig.admin.status();
+  expect(counters).toMatchObject({ accepted: 30, flushed: 30, dead: 0, staleSettlements: 2 });
+  expect(ledgerImbalance).toBe(0);
+  expect(missing(rig.written(), numbers(30))).toEqual([]);
+});
