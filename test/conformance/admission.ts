@@ -11,7 +11,13 @@ export function describeAdmission(open: OpenStore): void {
       const payload = '{"name":"Zoë 🛫","n":1e21}';
       const { ids, outcomes, vitals } = await rig.push({ payload, lane: 'high' });
       expect(outcomes).toEqual(['accepted']);
-      expect(vitals).toMatchObject({ size: 1, ready: 1, bytes: Buffer.byteLength(payload), revision: 2, state: 'normal' });
+      expect(vitals).toMatchObject({
+        size: 1,
+        ready: 1,
+        bytes: Buffer.byteLength(payload),
+        revision: 2,
+        state: 'normal',
+      });
       const { nowMs } = await rig.snapshot();
       const batch = await rig.takeBatch();
       expect(batch.items).toEqual([{ id: ids[0], enqueuedAtMs: nowMs, weight: 1, lane: 'high', payload }]);
@@ -34,14 +40,25 @@ export function describeAdmission(open: OpenStore): void {
 
     test('the byte limit is exact, and counts UTF-8', async ({ rig }) => {
       await rig.declare({ maxBufferBytes: 10, maxItemBytes: 10 });
-      expect(await rig.pushEach('äöü', 'ß€', '!!', 'a', 'b')).toEqual(['accepted', 'full', 'accepted', 'accepted', 'accepted']);
+      expect(await rig.pushEach('äöü', 'ß€', '!!', 'a', 'b')).toEqual([
+        'accepted',
+        'full',
+        'accepted',
+        'accepted',
+        'accepted',
+      ]);
       expect((await rig.snapshot()).vitals.bytes).toBe(10);
       expect(await rig.pushEach('')).toEqual(['accepted']);
     });
 
     test('an item above maxItemBytes is too large, by one byte', async ({ rig }) => {
       await rig.declare({ maxItemBytes: 4 });
-      expect(await rig.pushEach('four', 'fivef', '€a', '€ab')).toEqual(['accepted', 'too_large', 'accepted', 'too_large']);
+      expect(await rig.pushEach('four', 'fivef', '€a', '€ab')).toEqual([
+        'accepted',
+        'too_large',
+        'accepted',
+        'too_large',
+      ]);
       expect((await rig.push('fivef')).retryAfterMs).toBe(60_000);
     });
 

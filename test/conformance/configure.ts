@@ -13,7 +13,9 @@ export function describeConfigure(open: OpenStore): void {
         version: 1,
         config: { maxBufferSize: 7, sampleRate: 10, backoff: { type: 'fixed' } },
       });
-      expect((await rig.snapshot()).vitals).toMatchObject({ revision: 1, stateEpoch: 0, configVersion: 1, maxBufferSize: 7 });
+      const { vitals, nowMs, stateSinceMs } = await rig.snapshot();
+      expect(vitals).toMatchObject({ revision: 1, stateEpoch: 0, configVersion: 1, maxBufferSize: 7 });
+      expect(stateSinceMs).toBe(nowMs);
     });
 
     test('without one there is nothing to do', async ({ rig }) => {

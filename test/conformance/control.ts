@@ -44,6 +44,14 @@ export function describeControl(open: OpenStore): void {
       expect(await flushWith(rig, 1_000)).toBe(22.5);
     });
 
+    test('of an even number the lower one in the middle is the median', async ({ rig }) => {
+      await rig.declare(law);
+      await manySlots(rig);
+      await flushWith(rig, 1_000);
+      await rig.advance(1_000);
+      expect(await flushWith(rig, 1)).toBe(10);
+    });
+
     test('each change is an event with its reason', async ({ rig }) => {
       await rig.declare(law);
       await manySlots(rig);
@@ -51,13 +59,13 @@ export function describeControl(open: OpenStore): void {
       await rig.advance(1_000);
       await flushWith(rig, 1_000);
       await rig.advance(1_000);
-      await flushWith(rig, 3);
+      await flushWith(rig, 1.1);
       const { nowMs } = await rig.snapshot();
       const events = (await rig.store.events({ limit: 99 })).filter(({ kind }) => kind === 'interval');
       const common = { kind: 'interval', id: expect.stringMatching(/^\d+-0$/) };
       expect(events).toEqual([
         { ...common, atMs: nowMs - 1_000, fromMs: 10, toMs: 15, p50Ms: middleOf(1_000), samples: 2, reason: 'slow' },
-        { ...common, atMs: nowMs, fromMs: 15, toMs: 12, p50Ms: middleOf(3), samples: 1, reason: 'fast' },
+        { ...common, atMs: nowMs, fromMs: 15, toMs: 12, p50Ms: middleOf(1.1), samples: 1, reason: 'fast' },
       ]);
     });
 
@@ -140,6 +148,23 @@ export function describeControl(open: OpenStore): void {
       expect(await rateAfter(rig, 1_000)).toBeCloseTo(10 + (1 - Math.exp(-0.4)) * (0 - 10), 9);
       await rig.ack(await rig.takeBatch());
       expect(await rateAfter(rig, 0)).toBeCloseTo(10 + (1 - Math.exp(-0.4)) * (5 - 10), 9);
+    });
+
+    test('counts what dies, in a settlement or with its lease; not what is released or purged', async ({ rig }) => {
+      await rig.declare({ maxAttempts: 1, batchSize: 1, flushTimeoutMs: 100, leaseMs: 101 });
+      await rig.fill(4);
+      await rig.fail(await rig.takeBatch());
+      expect(await rateAfter(rig, 0)).toBe(1);
+      await rig.takeBatch();
+      await rig.advance(101);
+      const last = await rig.takeBatch();
+      expect(await rateAfter(rig, 0)).toBe(2);
+      await rig.settle(last.id, { kind: 'released' });
+      await rig.store.purge();
+      expect(await rig.snapshot()).toMatchObject({
+        vitals: { size: 0, drainRate: 2 },
+        counters: { dead: 2, purged: 2 },
+      });
     });
   });
 }

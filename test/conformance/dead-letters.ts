@@ -40,16 +40,32 @@ export function describeDeadLetters(open: OpenStore): void {
       expect(await rig.snapshot()).toMatchObject({ deadLetters: 0, counters: { dead: 1, deadTrimmed: 1 } });
     });
 
+    test('a limit that was lowered to 0 clears them with the next one', async ({ rig }) => {
+      await rig.declare();
+      await bury(rig, 'a', 'b');
+      await rig.patch({ deadLetterLimit: 0 });
+      expect((await rig.snapshot()).deadLetters).toBe(2);
+      await bury(rig, 'c');
+      expect(await rig.snapshot()).toMatchObject({ deadLetters: 0, counters: { dead: 3, deadTrimmed: 3 } });
+    });
+
     test('go back to the end of their lane, as new items with their old id', async ({ rig }) => {
       await rig.declare({ maxAttempts: 1 });
       await bury(rig, 'a', 'b');
       await rig.fill(1, 'low');
       await rig.advance(50);
-      expect(await rig.store.redrive({ action: 'redrive' })).toMatchObject({ count: 2, remaining: 0, vitals: { size: 3 } });
+      expect(await rig.store.redrive({ action: 'redrive' })).toMatchObject({
+        count: 2,
+        remaining: 0,
+        vitals: { size: 3 },
+      });
       expect((await rig.snapshot()).counters).toMatchObject({ dead: 0, redriven: 2, accepted: 3 });
       const { nowMs } = await rig.snapshot();
       const batch = await rig.takeBatch();
-      expect(batch).toMatchObject({ attempts: 0, items: [{ payload: 'low 0' }, { payload: 'a', enqueuedAtMs: nowMs }, { payload: 'b' }] });
+      expect(batch).toMatchObject({
+        attempts: 0,
+        items: [{ payload: 'low 0' }, { payload: 'a', enqueuedAtMs: nowMs }, { payload: 'b' }],
+      });
     });
 
     test('go back in the order in which they are named, each once; unknown ids are left out', async ({ rig }) => {
@@ -68,7 +84,11 @@ export function describeDeadLetters(open: OpenStore): void {
       await rig.fill(1);
       expect(await rig.store.redrive({ action: 'redrive' })).toMatchObject({ count: 1, remaining: 2 });
       await rig.fill(1);
-      expect(await rig.store.redrive({ action: 'redrive' })).toMatchObject({ count: 0, remaining: 2, vitals: { state: 'blocked' } });
+      expect(await rig.store.redrive({ action: 'redrive' })).toMatchObject({
+        count: 0,
+        remaining: 2,
+        vitals: { state: 'blocked' },
+      });
       await rig.check();
     });
 

@@ -30,7 +30,10 @@ export function describeFleet(open: OpenStore): void {
       await rig.fill(1);
       await rig.store.gate({ action: 'drain', timeoutMs: 100 });
       await rig.advance(100);
-      expect(await rig.store.heartbeat({ node: producer, ttlMs: 1_000 })).toMatchObject({ state: 'normal', stateEpoch: 2 });
+      expect(await rig.store.heartbeat({ node: producer, ttlMs: 1_000 })).toMatchObject({
+        state: 'normal',
+        stateEpoch: 2,
+      });
     });
   });
 

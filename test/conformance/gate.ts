@@ -33,7 +33,10 @@ export function describeGate(open: OpenStore): void {
 
     test('an empty buffer is drained at once', async ({ rig }) => {
       await rig.declare();
-      expect(await rig.store.gate({ action: 'drain', timeoutMs: 5_000 })).toMatchObject({ state: 'normal', stateEpoch: 2 });
+      expect(await rig.store.gate({ action: 'drain', timeoutMs: 5_000 })).toMatchObject({
+        state: 'normal',
+        stateEpoch: 2,
+      });
       const events = await rig.store.events({ limit: 9 });
       expect(events.map((event) => event.kind === 'state' && event.to)).toEqual(['draining', 'normal']);
     });
@@ -50,19 +53,60 @@ export function describeGate(open: OpenStore): void {
       expect((await rig.snapshot()).vitals).toMatchObject({ state: 'critical', size: 9 });
     });
 
+    test('the state follows the fill again in the call that finds a drain over', async ({ rig }) => {
+      await rig.declare({ maxBufferSize: 2 });
+      await rig.fill(1);
+      await rig.store.gate({ action: 'drain', timeoutMs: 100 });
+      await rig.advance(100);
+      expect((await rig.push('x')).vitals).toMatchObject({ state: 'blocked', stateEpoch: 4 });
+    });
+
+    test('a drain that is over has ended before a purge', async ({ rig }) => {
+      await rig.declare();
+      await rig.fill(8);
+      await rig.store.gate({ action: 'drain', timeoutMs: 100 });
+      await rig.advance(100);
+      const { stateEpoch } = (await rig.snapshot()).vitals;
+      expect((await rig.store.purge()).vitals).toMatchObject({ state: 'normal', stateEpoch: stateEpoch + 2 });
+    });
+
+    test('a drain ends in the take that finds the rest too old', async ({ rig }) => {
+      await rig.declare({ maxItemAgeMs: 50 });
+      await rig.fill(1);
+      await rig.store.gate({ action: 'drain', timeoutMs: 5_000 });
+      await rig.advance(51);
+      expect((await rig.take()).vitals).toMatchObject({ size: 0, state: 'normal' });
+    });
+
+    test('a settlement that is sent again does not end a drain', async ({ rig }) => {
+      await rig.declare();
+      await rig.fill(8);
+      const request = rig.settlement((await rig.takeBatch()).id, { kind: 'acked' });
+      await rig.store.settle(request);
+      const { revision } = await rig.store.gate({ action: 'drain', timeoutMs: 100 });
+      await rig.advance(100);
+      await rig.store.settle(request);
+      expect((await rig.snapshot()).vitals.revision).toBe(revision);
+    });
+
     test('a drain ends by the fill alone, without memory', async ({ rig }) => {
       await rig.declare({ batchSize: 3 });
       await rig.fill(10);
       await rig.store.gate({ action: 'drain', timeoutMs: 5_000 });
       await rig.ack(await rig.takeBatch());
-      expect(await rig.store.gate({ action: 'resume' })).toMatchObject({ state: 'elevated', size: 7 });
+      const { stateEpoch } = (await rig.snapshot()).vitals;
+      const resumed = await rig.store.gate({ action: 'resume' });
+      expect(resumed).toMatchObject({ state: 'elevated', size: 7, stateEpoch: stateEpoch + 1 });
     });
 
     test('a second drain moves the end time and nothing else', async ({ rig }) => {
       await rig.declare();
       await rig.fill(1);
       await rig.store.gate({ action: 'drain', timeoutMs: 5_000 });
-      expect(await rig.store.gate({ action: 'drain', timeoutMs: 100 })).toMatchObject({ state: 'draining', stateEpoch: 1 });
+      expect(await rig.store.gate({ action: 'drain', timeoutMs: 100 })).toMatchObject({
+        state: 'draining',
+        stateEpoch: 1,
+      });
       await rig.advance(100);
       expect(await rig.pushEach('x')).toEqual(['accepted']);
     });

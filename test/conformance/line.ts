@@ -48,7 +48,11 @@ export function describeLine(open: OpenStore): void {
       const first = await enqueue(rig, 'first');
       const second = await enqueue(rig, 'second');
       await makeRoom(rig);
-      expect(await rig.pushEach({ wait: 'never' }, held(second), { wait: 'enqueue' })).toEqual(['full', 'waiting', 'waiting']);
+      expect(await rig.pushEach({ wait: 'never' }, held(second), { wait: 'enqueue' })).toEqual([
+        'full',
+        'waiting',
+        'waiting',
+      ]);
       expect(await rig.pushEach(held(first))).toEqual(['accepted']);
       await makeRoom(rig);
       expect(await rig.pushEach(held(second))).toEqual(['accepted']);
@@ -59,7 +63,11 @@ export function describeLine(open: OpenStore): void {
       await rig.fill(4);
       const waiting = [await enqueue(rig, 'a'), await enqueue(rig, 'b')];
       await makeRoom(rig);
-      expect(await rig.pushEach({ wait: 'never' }, { wait: 'never' }, { wait: 'never' })).toEqual(['accepted', 'accepted', 'full']);
+      expect(await rig.pushEach({ wait: 'never' }, { wait: 'never' }, { wait: 'never' })).toEqual([
+        'accepted',
+        'accepted',
+        'full',
+      ]);
       expect(await rig.pushEach(held(waiting[1] ?? ''), held(waiting[0] ?? ''))).toEqual(['accepted', 'accepted']);
     });
 
@@ -81,8 +89,36 @@ export function describeLine(open: OpenStore): void {
       expect((await rig.renew(alive)).due).toEqual([]);
       await rig.advance(1);
       await makeRoom(rig);
+      expect((await rig.snapshot()).waiters).toBe(1);
       expect(await rig.pushEach(held(alive))).toEqual(['accepted']);
       expect(await rig.pushEach(held(dead))).toEqual(['waiting']);
+      expect((await rig.snapshot()).waiters).toBe(1);
+    });
+
+    test('offering again renews the place', async ({ rig }) => {
+      await rig.declare({ strategy, maxBufferSize: 1 });
+      await rig.fill(1);
+      const id = await enqueue(rig, 'a');
+      await rig.advance(TTL_MS - 1);
+      expect(await rig.pushEach(held(id))).toEqual(['waiting']);
+      await rig.advance(TTL_MS - 1);
+      await enqueue(rig, 'b');
+      await makeRoom(rig);
+      expect((await rig.renew(id)).due).toEqual([id]);
+      expect((await rig.snapshot()).waiters).toBe(2);
+    });
+
+    test('those who lost their place hold nobody up', async ({ rig }) => {
+      await rig.declare({ strategy, maxBufferSize: 1 });
+      await rig.fill(1);
+      await enqueue(rig, 'dead');
+      await rig.advance(1);
+      const alive = await enqueue(rig, 'alive');
+      await rig.advance(TTL_MS - 1);
+      const batch = await rig.takeBatch();
+      await rig.settle(batch.id, { kind: 'released' });
+      await rig.ack(await rig.takeBatch());
+      expect((await rig.renew(alive)).due).toEqual([alive]);
       expect((await rig.snapshot()).waiters).toBe(1);
     });
 
@@ -171,7 +207,9 @@ export function describeLine(open: OpenStore): void {
       const ids = [await enqueue(rig, 'a'), await enqueue(rig, 'b'), await enqueue(rig, 'c')] as const;
       const [a, b, c] = ids;
       expect(await rig.signalsOf(() => makeRoom(rig))).toContainEqual(space(a, b));
-      expect(await rig.signalsOf(() => rig.push(held(a)))).not.toContainEqual(expect.objectContaining({ kind: 'space' }));
+      expect(await rig.signalsOf(() => rig.push(held(a)))).not.toContainEqual(
+        expect.objectContaining({ kind: 'space' }),
+      );
       expect(await rig.signalsOf(() => makeRoom(rig))).toContainEqual(space(c));
     });
 

@@ -45,6 +45,15 @@ export function describeRetryAfter(open: OpenStore): void {
       expect((await rig.push({ wait: 'never' })).retryAfterMs).toBe(750);
     });
 
+    test('full: not those who have lost their place', async ({ rig }) => {
+      await rig.declare({ strategy: 'block', maxBufferSize: 1 });
+      await rig.fill(1);
+      await rig.push({ wait: 'enqueue' });
+      await rig.advance(5_000);
+      await rig.push({ wait: 'never' });
+      expect((await rig.snapshot()).waiters).toBe(0);
+    });
+
     test('sampled: the time until the buffer is NORMAL', async ({ rig }) => {
       await rig.declare({ strategy: 'sample', sampleRate: 1_000, maxBufferSize: 20, batchSize: 4 });
       await rig.fill(4);

@@ -16,7 +16,18 @@ export function describeStates(open: OpenStore): void {
       const states: string[] = [];
       for (let i = 0; i < 10; i++) states.push((await rig.push('x')).vitals.state);
       const [normal, elevated, critical] = ['normal', 'elevated', 'critical'];
-      expect(states).toEqual([normal, normal, normal, normal, elevated, elevated, elevated, critical, critical, 'blocked']);
+      expect(states).toEqual([
+        normal,
+        normal,
+        normal,
+        normal,
+        elevated,
+        elevated,
+        elevated,
+        critical,
+        critical,
+        'blocked',
+      ]);
     });
 
     test('falls only below a mark by more than the hysteresis', async ({ rig }) => {
@@ -35,7 +46,18 @@ export function describeStates(open: OpenStore): void {
       const states: string[] = [];
       for (let size = 9; size >= 0; size--) states.push(await drainOne(rig));
       const [normal, elevated, critical] = ['normal', 'elevated', 'critical'];
-      expect(states).toEqual([critical, critical, elevated, elevated, elevated, normal, normal, normal, normal, normal]);
+      expect(states).toEqual([
+        critical,
+        critical,
+        elevated,
+        elevated,
+        elevated,
+        normal,
+        normal,
+        normal,
+        normal,
+        normal,
+      ]);
     });
 
     test('goes by the larger of the item and the byte utilization', async ({ rig }) => {
@@ -76,6 +98,22 @@ export function describeStates(open: OpenStore): void {
       expect(second?.id).toBe(first?.id.replace(/-0$/, '-1'));
       expect(await rig.store.events({ after: first?.id ?? '', limit: 10 })).toEqual([second]);
       expect(await rig.store.events({ limit: 1 })).toEqual([first]);
+    });
+
+    test('an item that is let in because others were too old counts', async ({ rig }) => {
+      await rig.declare({ maxBufferSize: 2, maxItemAgeMs: 1_000, hysteresis: 0 });
+      await rig.fill(1);
+      await rig.advance(1_000);
+      await rig.fill(1);
+      await rig.advance(1);
+      const { stateEpoch } = (await rig.snapshot()).vitals;
+      expect((await rig.push('x')).vitals).toMatchObject({ size: 2, state: 'blocked', stateEpoch });
+    });
+
+    test('the largest size is remembered, even if it lasted for no longer than a call', async ({ rig }) => {
+      await rig.declare({ strategy: 'drop_oldest', maxBufferBytes: 10, maxItemBytes: 10 });
+      await rig.push('x', 'x', 'x', 'x'.repeat(10));
+      expect(await rig.snapshot()).toMatchObject({ maxSize: 3, vitals: { size: 1 } });
     });
 
     test('the largest size is remembered', async ({ rig }) => {

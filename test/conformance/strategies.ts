@@ -18,8 +18,17 @@ export function describeStrategies(open: OpenStore): void {
 
     test('evicts the oldest item of the lowest lane', async ({ rig }) => {
       await rig.declare({ strategy, maxBufferSize: 4 });
-      await rig.push({ lane: 'high' }, { lane: 'normal' }, { lane: 'low', payload: 'old' }, { lane: 'low', payload: 'new' });
-      const reply = await rig.push({ lane: 'normal', payload: 'n2' }, { lane: 'high', payload: 'h2' }, { lane: 'high', payload: 'h3' });
+      await rig.push(
+        { lane: 'high' },
+        { lane: 'normal' },
+        { lane: 'low', payload: 'old' },
+        { lane: 'low', payload: 'new' },
+      );
+      const reply = await rig.push(
+        { lane: 'normal', payload: 'n2' },
+        { lane: 'high', payload: 'h2' },
+        { lane: 'high', payload: 'h3' },
+      );
       expect(reply).toMatchObject({ outcomes: ['accepted', 'accepted', 'accepted'], evicted: 3, retryAfterMs: 0 });
       expect((await rig.snapshot()).counters.evicted).toEqual({ high: 0, normal: 1, low: 2 });
       expect((await rig.takeBatch()).items.map(({ payload }) => payload)).toEqual(['item 0', 'h2', 'h3', 'n2']);
@@ -48,12 +57,18 @@ export function describeStrategies(open: OpenStore): void {
 
     test('evicts nothing when that could not make room', async ({ rig }) => {
       await rig.declare({ strategy, maxBufferBytes: 10, maxItemBytes: 10 });
-      await rig.push({ lane: 'high', payload: 'aaaaaaa' }, { lane: 'low', payload: 'b' }, { lane: 'low', payload: 'c' });
+      await rig.push(
+        { lane: 'high', payload: 'aaaaaaa' },
+        { lane: 'low', payload: 'b' },
+        { lane: 'low', payload: 'c' },
+      );
       expect(await rig.push({ lane: 'low', payload: 'dddd' })).toMatchObject({ outcomes: ['full'], evicted: 0 });
       expect((await rig.snapshot()).vitals).toMatchObject({ size: 3, bytes: 9 });
     });
 
-    test('after the limit was lowered nothing is evicted and nothing admitted until the size is below it', async ({ rig }) => {
+    test('after the limit was lowered nothing is evicted and nothing admitted until the size is below it', async ({
+      rig,
+    }) => {
       await rig.declare({ strategy, maxBufferSize: 4, batchSize: 1 });
       await rig.fill(4);
       await rig.patch({ maxBufferSize: 3 });
@@ -71,7 +86,13 @@ export function describeStrategies(open: OpenStore): void {
     });
 
     test('with deadLetterEvictions they become dead letters, in the order of their eviction', async ({ rig }) => {
-      await rig.declare({ strategy, maxBufferSize: 3, deadLetterEvictions: true, maxBufferBytes: 300, maxItemBytes: 300 });
+      await rig.declare({
+        strategy,
+        maxBufferSize: 3,
+        deadLetterEvictions: true,
+        maxBufferBytes: 300,
+        maxItemBytes: 300,
+      });
       await rig.push({ lane: 'normal', payload: 'n' }, { lane: 'low', payload: 'l1' }, { lane: 'low', payload: 'l2' });
       const reply = await rig.push({ lane: 'normal', payload: 'x'.repeat(300) });
       expect(reply).toMatchObject({ outcomes: ['accepted'], evicted: 3 });
@@ -79,14 +100,21 @@ export function describeStrategies(open: OpenStore): void {
       expect(counters).toMatchObject({ dead: 3, evicted: { high: 0, normal: 0, low: 0 } });
       const letters = await rig.store.deadLetters({ limit: 10 });
       expect(letters.map(({ item }) => item.payload)).toEqual(['n', 'l2', 'l1']);
-      expect(letters[0]).toMatchObject({ cause: 'evicted', attempts: 0, firstFailedAtMs: nowMs, lastFailedAtMs: nowMs });
+      expect(letters[0]).toMatchObject({
+        cause: 'evicted',
+        attempts: 0,
+        firstFailedAtMs: nowMs,
+        lastFailedAtMs: nowMs,
+      });
     });
   });
 
   describe('sample', () => {
     const strategy = 'sample' as const;
 
-    test('keeps all while NORMAL and one in sampleRate beyond, with the weight of those it stands for', async ({ rig }) => {
+    test('keeps all while NORMAL and one in sampleRate beyond, with the weight of those it stands for', async ({
+      rig,
+    }) => {
       await rig.declare({ strategy, sampleRate: 3 });
       const { outcomes } = await rig.push(...Array.from({ length: 11 }, (_, i) => `${i}`));
       const five = Array.from({ length: 5 }, () => 'accepted');
@@ -98,7 +126,13 @@ export function describeStrategies(open: OpenStore): void {
 
     test('one that is refused as full passes its weight on', async ({ rig }) => {
       await rig.declare({ strategy, sampleRate: 2, maxBufferSize: 2, batchSize: 1, highWatermark: 0.9 });
-      expect(await rig.pushEach('a', 'b', 'c', 'd', 'e')).toEqual(['accepted', 'sampled', 'accepted', 'sampled', 'full']);
+      expect(await rig.pushEach('a', 'b', 'c', 'd', 'e')).toEqual([
+        'accepted',
+        'sampled',
+        'accepted',
+        'sampled',
+        'full',
+      ]);
       await rig.ack(await rig.takeBatch());
       await rig.ack(await rig.takeBatch());
       expect(await rig.pushEach('f')).toEqual(['accepted']);

@@ -76,7 +76,11 @@ export function describeTake(open: OpenStore): void {
       await rig.declare({ maxItemAgeMs: 1_000 });
       await rig.fill(8);
       await rig.advance(1_001);
-      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'empty', vitals: { size: 0, state: 'normal', revision: 3 } });
+      expect(await rig.take()).toMatchObject({
+        kind: 'none',
+        reason: 'empty',
+        vitals: { size: 0, state: 'normal', revision: 3 },
+      });
     });
 
     test('is refused while an operator has paused the flush', async ({ rig }) => {
@@ -136,6 +140,18 @@ export function describeTake(open: OpenStore): void {
       expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'pace', waitMs: 1 });
       await rig.advance(1);
       expect(await rig.take()).toMatchObject({ kind: 'batch' });
+    });
+
+    test('a consumer that has stopped beating has no slots', async ({ rig }) => {
+      await rig.declare({ batchSize: 1, minFlushIntervalMs: 100 });
+      await rig.fill(2);
+      const beat = (id: string, slots: number) =>
+        rig.store.heartbeat({ node: { role: 'consumer', id, slots }, ttlMs: 1_000 });
+      await beat('a', 9);
+      await rig.advance(1_000);
+      await beat('b', 1);
+      await rig.takeBatch();
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'pace', waitMs: 100 });
     });
 
     test('nothing to take is `empty`, whatever the pace; a retry keeps the pace too', async ({ rig }) => {

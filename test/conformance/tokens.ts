@@ -79,7 +79,11 @@ export function describeTokens(open: OpenStore): void {
       const next = { batchId: rig.batchId() };
       const request = rig.settlement(batch.id, { kind: 'failed', cause: 'no' }, { next });
       const first = await rig.store.settle(request);
-      expect(first).toMatchObject({ kind: 'settled', retried: 1, next: { kind: 'batch', batch: { id: next.batchId } } });
+      expect(first).toMatchObject({
+        kind: 'settled',
+        retried: 1,
+        next: { kind: 'batch', batch: { id: next.batchId } },
+      });
       const again = await rig.store.settle(request);
       expect(again).toEqual({ ...first, next: { ...first.next, vitals: again.next?.vitals } });
       expect((await rig.snapshot()).counters).toMatchObject({ retried: 1, batchesSettled: 1, staleSettlements: 0 });
@@ -93,7 +97,9 @@ export function describeTokens(open: OpenStore): void {
       expect(await rig.store.settle(request)).toMatchObject({ kind: 'stale' });
       expect(await rig.store.settle(request)).toMatchObject({ kind: 'stale' });
       expect((await rig.snapshot()).counters.staleSettlements).toBe(1);
-      await expect(rig.store.settle({ ...request, token: { ...request.token, seq: 0 } })).rejects.toBeInstanceOf(StaleTokenError);
+      await expect(rig.store.settle({ ...request, token: { ...request.token, seq: 0 } })).rejects.toBeInstanceOf(
+        StaleTokenError,
+      );
     });
 
     test('sessions do not mix', async ({ rig }) => {

@@ -72,7 +72,9 @@ const optionArbitraries = {
 
 const initialOptions = fc
   .record(optionArbitraries)
-  .map((options): BackpressureOptions => ({ ...options, maxItemBytes: MAX_ITEM_BYTES, flushTimeoutMs: FLUSH_TIMEOUT_MS }));
+  .map(
+    (options): BackpressureOptions => ({ ...options, maxItemBytes: MAX_ITEM_BYTES, flushTimeoutMs: FLUSH_TIMEOUT_MS }),
+  );
 /** One option or two: what changes at once has to leave something to observe. */
 const changedOptions: fc.Arbitrary<BackpressureOptions> = fc
   .tuple(fc.record(optionArbitraries), fc.subarray(Object.keys(optionArbitraries), { minLength: 1, maxLength: 2 }))
@@ -105,7 +107,10 @@ const gate = fc.oneof(
 /** Weighted so that a buffer fills, is flushed and fails; what an operator does is rare. */
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 20, arbitrary: fc.record({ op: fc.constant('push' as const), client, items }) },
-  { weight: 6, arbitrary: fc.record({ op: fc.constant('pushHeld' as const), client, pick, count: fc.integer({ min: 1, max: 3 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ op: fc.constant('pushHeld' as const), client, pick, count: fc.integer({ min: 1, max: 3 }) }),
+  },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('repeatPush' as const), pick }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('resolve' as const), client, items }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('forgottenSession' as const) }) },
@@ -125,7 +130,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('gate' as const), request: gate }) },
-  { weight: 3, arbitrary: fc.record({ op: fc.constant('renew' as const), pick, count: fc.integer({ min: 1, max: 4 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ op: fc.constant('renew' as const), pick, count: fc.integer({ min: 1, max: 4 }) }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -149,7 +157,6 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     arbitrary: fc.record({
       op: fc.constant('heartbeat' as const),
       client,
-      slots: fc.constantFrom(0, 1, 4),
       ttlMs: fc.constantFrom(0, 50, 60_000),
     }),
   },

@@ -32,7 +32,7 @@ export type Command =
   | { readonly op: 'cancel'; readonly pick: number; readonly reason: 'timeout' | 'aborted'; readonly twice: boolean }
   | { readonly op: 'redrive'; readonly action: 'redrive' | 'discard'; readonly picks: readonly number[] | undefined }
   | { readonly op: 'purge' }
-  | { readonly op: 'heartbeat'; readonly client: number; readonly slots: number; readonly ttlMs: number };
+  | { readonly op: 'heartbeat'; readonly client: number; readonly ttlMs: number };
 
 export interface ItemSpec {
   readonly lane: Lane;

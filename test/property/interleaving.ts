@@ -1,23 +1,14 @@
-import type {
-  BatchSettlement,
-  BufferStore,
-  ConfigureRequest,
-  PushRequest,
-  SettleReply,
-  SettleRequest,
-  Snapshot,
-  StoredConfig,
-  TakeReply,
-} from '@backpressure/core/store';
 import assert from 'node:assert/strict';
+import type { ConfigureRequest, PushRequest, SettleReply, SettleRequest, TakeReply } from '@backpressure/core/store';
 import { parseOptions } from '../../packages/core/src/domain/config.js';
 import { type ConfigFields, configFields, statedFields } from '../../packages/core/src/domain/config-fields.js';
 import type { OpenedStore } from '../conformance/rig.js';
 import { Clients } from './clients.js';
 import type { Command, Scenario, SettleSpec } from './commands.js';
-import { Lockstep, type Result } from './lockstep.js';
+import { Lockstep, replyOf } from './lockstep.js';
 import { Observer } from './observer.js';
-import { checkSnapshot } from './snapshot-rules.js';
+import { ACK, settlementOf } from './settlements.js';
+import { WatchedStores } from './watched-stores.js';
 
 type Op<Name extends Command['op']> = Extract<Command, { op: Name }>;
 
@@ -34,81 +25,40 @@ export async function runInterleaving(scenario: Scenario, stores: readonly Opene
   await run.finish();
 }
 
-/** The clients of one run, and those who watch them. */
+/** The clients of one run. */
 class Interleaving {
-  readonly #stores: Lockstep;
   readonly #complete: ConfigFields;
   readonly #clients = new Clients();
   readonly #observer = new Observer();
-  #config: StoredConfig | undefined;
-  #last: Snapshot | undefined;
+  readonly #stores: WatchedStores;
 
   constructor(stores: Lockstep, complete: ConfigFields) {
-    this.#stores = stores;
+    this.#stores = new WatchedStores(stores, this.#observer);
     this.#complete = complete;
   }
 
   async open(request: ConfigureRequest): Promise<void> {
-    await this.#call('configure', (store) => store.configure(request));
-    this.#config = value(await this.#call('config', (store) => store.config()));
-    this.#last = await this.#snapshot();
+    await this.#stores.open(request);
   }
 
   async step(command: Command): Promise<void> {
     await this.#carryOut(command);
-    await this.#check();
+    await this.#stores.check();
   }
 
+  /** Lets everything out that is inside. */
   async finish(): Promise<void> {
     await this.step({ op: 'gate', request: { action: 'resume' } });
     await this.step({ op: 'patch', options: { maxConcurrentFlushes: 64 } });
-    for (let turn = 0; this.#before.vitals.size > 0; turn++) {
+    for (let turn = 0; this.#stores.before.vitals.size > 0; turn++) {
       assert.ok(turn < 500, 'everything that is inside comes out');
-      const reply = value(await this.#take(this.#clients.batchId()));
-      await this.#check();
-      if (reply?.kind === 'batch') await this.#settle(reply.batch.id, ACK, false);
-      else await this.#stores.advance(reply?.waitMs ?? 1);
-      await this.#check();
+      const reply = await this.#take(this.#clients.batchId());
+      await this.#stores.check();
+      if (reply.kind === 'batch') await this.#settle(reply.batch.id, ACK, false);
+      else await this.#stores.advance(reply.waitMs);
+      await this.#stores.check();
     }
-    this.#observer.checkEnd(this.#before);
-    await this.#call('dead letters', (store) => store.deadLetters({ limit: 1_000 }));
-    const events = value(await this.#call('events', (store) => store.events({ limit: 1_000 }))) ?? [];
-    const transitions = events.filter((event) => event.kind === 'state');
-    assert.equal(transitions.at(-1)?.to ?? 'normal', this.#before.vitals.state, 'the last transition led here');
-    assert.equal(transitions.at(-1)?.stateEpoch ?? 0, this.#before.vitals.stateEpoch, 'each transition has its event');
-  }
-
-  get #before(): Snapshot {
-    if (this.#last === undefined) throw new Error('The run is not open.');
-    return this.#last;
-  }
-
-  get #nowMs(): number {
-    return this.#before.nowMs;
-  }
-
-  async #check(): Promise<void> {
-    if (this.#config === undefined) throw new Error('The run is not open.');
-    const before = this.#before;
-    const after = await this.#snapshot();
-    checkSnapshot(before, after, this.#config);
-    this.#observer.checkCounters(after);
-    this.#last = after;
-  }
-
-  async #snapshot(): Promise<Snapshot> {
-    const byId = (a: { readonly id: string }, b: { readonly id: string }) => (a.id < b.id ? -1 : 1);
-    const read = async (store: BufferStore) => {
-      const snapshot = await store.snapshot();
-      return { ...snapshot, nodes: [...snapshot.nodes].sort(byId) };
-    };
-    const result = await this.#call('snapshot', read);
-    if ('error' in result) throw new Error(`No snapshot: ${result.error}`);
-    return result.reply;
-  }
-
-  #call<R>(what: string, action: (store: BufferStore) => Promise<R>): Promise<Result<R>> {
-    return this.#stores.call(what, action);
+    await this.#stores.checkEnd();
   }
 
   async #carryOut(command: Command): Promise<void> {
@@ -141,7 +91,7 @@ class Interleaving {
       case 'declare':
         return this.#declare(command);
       case 'gate':
-        return void (await this.#call(`gate ${command.request.action}`, (store) => store.gate(command.request)));
+        return void (await this.#stores.call(`gate ${command.request.action}`, (store) => store.gate(command.request)));
       case 'renew':
         return this.#renew(command);
       case 'cancel':
@@ -158,14 +108,15 @@ class Interleaving {
   }
 
   async #push(request: PushRequest): Promise<void> {
-    const reply = value(await this.#call(`push ${request.items.length}`, (store) => store.push(request)));
+    const reply = replyOf(await this.#stores.call(`push ${request.items.length}`, (store) => store.push(request)));
     assert.ok(reply !== undefined && !reply.replayed, 'a new call is carried out');
-    assert.equal(reply.vitals.revision, this.#before.vitals.revision + 1, 'a push is one revision');
+    assert.equal(reply.vitals.revision, this.#stores.before.vitals.revision + 1, 'a push is one revision');
     this.#observer.pushed(request, reply);
     this.#clients.pushed(request, reply);
-    const newcomer = request.items.length === 1 && request.items[0]?.wait !== 'held' && reply.outcomes[0] === 'accepted';
-    if (!newcomer || this.#config?.config.strategy !== 'block') return;
-    const { waiters, vitals } = await this.#snapshot();
+    const newcomer =
+      request.items.length === 1 && request.items[0]?.wait !== 'held' && reply.outcomes[0] === 'accepted';
+    if (!newcomer || this.#stores.config.config.strategy !== 'block') return;
+    const { waiters, vitals } = await this.#stores.snapshot();
     assert.ok(vitals.size + waiters <= vitals.maxBufferSize, 'a newcomer leaves the places of those who wait');
   }
 
@@ -178,15 +129,15 @@ class Interleaving {
     const { pushes } = this.#clients;
     const sent = pushes[pushes.length - 1 - (pick % Math.max(1, pushes.length))];
     if (sent === undefined) return;
-    const result = await this.#call('push again', (store) => store.push(sent.request));
-    if (this.#clients.isLast(sent.request.token)) assert.deepEqual(value(result), { ...sent.reply, replayed: true });
+    const result = await this.#stores.call('push again', (store) => store.push(sent.request));
+    if (this.#clients.isLast(sent.request.token)) assert.deepEqual(replyOf(result), { ...sent.reply, replayed: true });
     else assert.deepEqual(result, { error: 'StaleTokenError' });
   }
 
   async #resolve({ client, items }: Op<'resolve'>): Promise<void> {
     const request = this.#clients.offer(this.#clients.token('push', client), items);
-    const resolved = value(await this.#call('resolve', (store) => store.push({ ...request, items: [] })));
-    const late = value(await this.#call('late push', (store) => store.push(request)));
+    const resolved = replyOf(await this.#stores.call('resolve', (store) => store.push({ ...request, items: [] })));
+    const late = replyOf(await this.#stores.call('late push', (store) => store.push(request)));
     assert.deepEqual(resolved?.outcomes, [], 'the call was never carried out');
     assert.deepEqual(late, { ...resolved, replayed: true }, 'and never is');
   }
@@ -194,18 +145,21 @@ class Interleaving {
   async #forgottenSession(): Promise<void> {
     const token = { session: this.#clients.freshSession(), seq: 2 };
     const request = this.#clients.offer(token, [{ lane: 'normal', payload: '', wait: 'never' }]);
-    assert.deepEqual(await this.#call('expired push', (store) => store.push(request)), { error: 'TokenExpiredError' });
+    assert.deepEqual(await this.#stores.call('expired push', (store) => store.push(request)), {
+      error: 'TokenExpiredError',
+    });
   }
 
-  async #take(batchId: string): Promise<Result<TakeReply>> {
-    const result = await this.#call(`take ${batchId}`, (store) => store.take({ batchId }));
-    this.#taken(value(result));
-    return result;
+  async #take(batchId: string): Promise<TakeReply> {
+    return this.#taken(replyOf(await this.#stores.call(`take ${batchId}`, (store) => store.take({ batchId }))));
   }
 
-  #taken(reply: TakeReply | undefined): void {
-    if (reply?.kind === 'batch') this.#observer.taken(reply.batch, this.#config?.config.batchSize ?? 0, this.#nowMs);
-    else assert.ok(reply !== undefined && reply.waitMs >= 1, 'a refusal says when to ask again');
+  #taken(reply: TakeReply | undefined): TakeReply {
+    assert.ok(reply !== undefined, 'a take is answered');
+    const { batchSize } = this.#stores.config.config;
+    if (reply.kind === 'batch') this.#observer.taken(reply.batch, batchSize, this.#stores.nowMs);
+    else assert.ok(reply.waitMs >= 1, 'a refusal says when to ask again');
+    return reply;
   }
 
   async #withBatch(pick: number, action: (id: string) => Promise<void>): Promise<void> {
@@ -218,7 +172,6 @@ class Interleaving {
     const batch = this.#observer.batch(batchId);
     const { latencyMs, jitter, minRetryDelayMs } = spec;
     const request: SettleRequest = {
-      ...UNUSED,
       token: this.#clients.token('settle', 0),
       batchId,
       settlement: settlementOf(spec, batch?.items.length ?? 0),
@@ -227,9 +180,9 @@ class Interleaving {
       minRetryDelayMs,
       ...(next ? { next: { batchId: this.#clients.batchId() } } : {}),
     };
-    const reply = value(await this.#call(`settle ${batchId} ${spec.kind}`, (store) => store.settle(request)));
+    const reply = replyOf(await this.#stores.call(`settle ${batchId} ${spec.kind}`, (store) => store.settle(request)));
     assert.ok(reply !== undefined, 'a settlement is answered');
-    this.#observer.settled(batch, request.settlement, reply, this.#nowMs);
+    this.#observer.settled(batch, request.settlement, reply, this.#stores.nowMs);
     if (next) this.#taken(reply.next);
     this.#clients.settlements.push({ request, reply });
   }
@@ -238,39 +191,34 @@ class Interleaving {
     const { settlements } = this.#clients;
     const sent = settlements[settlements.length - 1 - (pick % Math.max(1, settlements.length))];
     if (sent === undefined) return;
-    const result = await this.#call('settle again', (store) => store.settle(sent.request));
+    const result = await this.#stores.call('settle again', (store) => store.settle(sent.request));
     if (!this.#clients.isLast(sent.request.token)) return assert.deepEqual(result, { error: 'StaleTokenError' });
-    const { next, ...reply }: Partial<SettleReply> = value(result) ?? {};
+    const { next, ...reply }: Partial<SettleReply> = replyOf(result) ?? {};
     const { next: _, ...first } = sent.reply;
     assert.deepEqual(reply, first, 'a settlement is answered the same again');
     if (sent.request.next !== undefined) this.#taken(next);
   }
 
   async #extend(batchId: string): Promise<void> {
-    const reply = value(await this.#call(`extend ${batchId}`, (store) => store.extend({ batchId })));
+    const reply = replyOf(await this.#stores.call(`extend ${batchId}`, (store) => store.extend({ batchId })));
     const batch = this.#observer.batch(batchId);
-    if (batch !== undefined) this.#observer.extended(batch, reply?.extended ?? false, this.#nowMs);
+    if (batch !== undefined) this.#observer.extended(batch, reply?.extended ?? false, this.#stores.nowMs);
   }
 
   async #patch({ options }: Op<'patch'>): Promise<void> {
-    const expectedVersion = this.#config?.version ?? 0;
-    await this.#configure({ action: 'patch', fields: statedFields(options), expectedVersion });
+    const expectedVersion = this.#stores.config.version;
+    const reply = await this.#stores.configure({ action: 'patch', fields: statedFields(options), expectedVersion });
+    assert.equal(reply?.kind, 'ok');
   }
 
   async #declare({ options, onConfigMismatch }: Op<'declare'>): Promise<void> {
     const stated = statedFields(options);
-    await this.#configure({ action: 'declare', stated, complete: this.#complete, onConfigMismatch });
-  }
-
-  async #configure(request: ConfigureRequest): Promise<void> {
-    const reply = value(await this.#call(request.action, (store) => store.configure(request)));
-    assert.ok(reply !== undefined && reply.kind !== 'conflict');
-    this.#config = value(await this.#call('config', (store) => store.config()));
+    await this.#stores.configure({ action: 'declare', stated, complete: this.#complete, onConfigMismatch });
   }
 
   async #renew({ pick, count }: Op<'renew'>): Promise<void> {
     const ids = [...this.#clients.pickWaiting(pick, count).map(({ id }) => id), 'nobody'.padEnd(27, '_')];
-    const reply = value(await this.#call('renew', (store) => store.ticket({ action: 'renew', ids })));
+    const reply = replyOf(await this.#stores.call('renew', (store) => store.ticket({ action: 'renew', ids })));
     assert.ok(reply?.due.includes(ids.at(-1) ?? ''), 'who has no place is due');
   }
 
@@ -278,21 +226,22 @@ class Interleaving {
     const ids = this.#clients.pickWaiting(pick, 2).map(({ id }) => id);
     if (ids.length === 0) return;
     const request = { action: 'cancel', token: this.#clients.token('push', 0), ids, reason } as const;
-    const reply = value(await this.#call('cancel', (store) => store.ticket(request)));
+    const reply = replyOf(await this.#stores.call('cancel', (store) => store.ticket(request)));
     this.#observer.cancelled(ids);
     for (const id of ids) this.#clients.waiting.delete(id);
     if (!twice) return;
-    assert.deepEqual(value(await this.#call('cancel again', (store) => store.ticket(request))), reply);
+    assert.deepEqual(replyOf(await this.#stores.call('cancel again', (store) => store.ticket(request))), reply);
   }
 
   async #redrive({ action, picks }: Op<'redrive'>): Promise<void> {
-    const letters = value(await this.#call('dead letters', (store) => store.deadLetters({ limit: 1_000 }))) ?? [];
+    const letters =
+      replyOf(await this.#stores.call('dead letters', (store) => store.deadLetters({ limit: 1_000 }))) ?? [];
     const oldestFirst = [...letters].reverse();
     const picked = picks?.map((pick) => oldestFirst[pick % Math.max(1, letters.length)]);
     const chosen = [...new Set(picked ?? oldestFirst)].filter((letter) => letter !== undefined);
     if (picks !== undefined && chosen.length === 0) return;
     const ids = picked === undefined ? {} : { ids: picked.flatMap((letter) => letter?.id ?? []) };
-    const reply = value(await this.#call(action, (store) => store.redrive({ action, ...ids })));
+    const reply = replyOf(await this.#stores.call(action, (store) => store.redrive({ action, ...ids })));
     assert.ok(reply !== undefined);
     assert.equal(reply.remaining, letters.length - reply.count, 'dead letters go back once');
     if (action === 'redrive') this.#observer.redriven(chosen.slice(0, reply.count).map(({ item }) => item.id));
@@ -300,39 +249,11 @@ class Interleaving {
   }
 
   async #purge(): Promise<void> {
-    this.#observer.purged(value(await this.#call('purge', (store) => store.purge()))?.purged ?? 0);
+    this.#observer.purged(replyOf(await this.#stores.call('purge', (store) => store.purge()))?.purged ?? 0);
   }
 
-  async #heartbeat({ client, slots, ttlMs }: Op<'heartbeat'>): Promise<void> {
-    const node = { role: 'consumer', id: `host.${client}.a`, slots } as const;
-    await this.#call('heartbeat', (store) => store.heartbeat({ node, ttlMs }));
+  async #heartbeat({ client, ttlMs }: Op<'heartbeat'>): Promise<void> {
+    const node = { role: 'consumer', id: `host.${client}.a`, slots: 3 * client } as const;
+    await this.#stores.call('heartbeat', (store) => store.heartbeat({ node, ttlMs }));
   }
-}
-
-const ACK: SettleSpec = { kind: 'acked', outcomes: [], latencyMs: undefined, jitter: 0, minRetryDelayMs: 0 };
-
-// TODO(lead): goes when the port drops it; both stores derive these ids.
-const UNUSED = { retryIds: ['unused', 'unused'] as const };
-
-function settlementOf({ kind, outcomes }: SettleSpec, count: number): BatchSettlement {
-  switch (kind) {
-    case 'failed':
-      return { kind, cause: 'failed' };
-    case 'items':
-      return { kind, items: Array.from({ length: count }, (_, i) => itemOf(outcomes[i % outcomes.length] ?? 'acked', i)) };
-    case 'acked':
-    case 'released':
-      return { kind };
-    default:
-      return kind satisfies never;
-  }
-}
-
-function itemOf(outcome: SettleSpec['outcomes'][number], index: number) {
-  return outcome === 'acked' ? { outcome } : { outcome, cause: `cause ${index}` };
-}
-
-/** The reply of a call that was answered; `undefined` for an error. */
-function value<R>(result: Result<R>): R | undefined {
-  return 'reply' in result ? result.reply : undefined;
 }

@@ -1,5 +1,5 @@
-import type { BufferStore } from '@backpressure/core/store';
 import { fail } from 'node:assert';
+import type { BufferStore } from '@backpressure/core/store';
 import type { OpenedStore } from '../conformance/rig.js';
 
 /** What a call ended with. */
@@ -37,6 +37,11 @@ export class Lockstep {
   }
 }
 
+/** The reply of a call that was answered; `undefined` for an error. */
+export function replyOf<R>(result: Result<R>): R | undefined {
+  return 'reply' in result ? result.reply : undefined;
+}
+
 async function settled<R>(promise: Promise<R>): Promise<Result<R>> {
   try {
     return { reply: await promise };
@@ -50,7 +55,8 @@ async function settled<R>(promise: Promise<R>): Promise<Result<R>> {
 /** Where two answers differ. Numbers may do so in the last digits, for Lua and JavaScript differ in `exp`. */
 function differenceOf(a: unknown, b: unknown, path: string): string | undefined {
   if (Object.is(a, b)) return undefined;
-  if (typeof a === 'number' && typeof b === 'number' && Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(a))) return undefined;
+  if (typeof a === 'number' && typeof b === 'number' && Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(a)))
+    return undefined;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) {
     return `${path}: ${JSON.stringify(a)} in the first store, ${JSON.stringify(b)} in another`;
   }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type {
   BatchSettlement,
   PushReply,
@@ -5,9 +6,7 @@ import type {
   SettleReply,
   Snapshot,
   TakenBatch,
-  TakeReply,
 } from '@backpressure/core/store';
-import assert from 'node:assert/strict';
 
 type Place = 'offered' | 'waiting' | 'refused' | 'inside' | 'flushed' | 'dead' | 'purged';
 
@@ -52,7 +51,10 @@ export class Observer {
     reply.outcomes.forEach((outcome, i) => {
       const id = request.items[i]?.id ?? '';
       const item = this.#items.get(id) ?? this.#meet(id);
-      assert.ok(item.place === 'offered' || item.place === 'waiting', `item ${id} was offered again after its final answer`);
+      assert.ok(
+        item.place === 'offered' || item.place === 'waiting',
+        `item ${id} was offered again after its final answer`,
+      );
       if (outcome === 'waiting') item.place = 'waiting';
       else if (outcome === 'accepted') this.#admit(item);
       else {
@@ -63,7 +65,10 @@ export class Observer {
     });
     this.counts.evicted += reply.evicted;
     assert.equal(refused, reply.retryAfterMs > 0, 'retryAfterMs is given for a refusal, and only then');
-    assert.ok(Number.isInteger(reply.retryAfterMs) && reply.retryAfterMs <= 60_000, 'retryAfterMs is whole ms, at most a minute');
+    assert.ok(
+      Number.isInteger(reply.retryAfterMs) && reply.retryAfterMs <= 60_000,
+      'retryAfterMs is whole ms, at most a minute',
+    );
   }
 
   cancelled(ids: readonly string[]): void {
@@ -124,7 +129,11 @@ export class Observer {
     const owned = batch !== undefined && this.#mayOwn(batch);
     if (reply.kind === 'stale') {
       if (batch !== undefined) this.#assertNotLive(batch, nowMs, 'a settlement of it was stale');
-      assert.equal(reply.flushed + reply.retried + reply.dead + reply.retryAfterMs, 0, 'a stale settlement does nothing');
+      assert.equal(
+        reply.flushed + reply.retried + reply.dead + reply.retryAfterMs,
+        0,
+        'a stale settlement does nothing',
+      );
       this.counts.stale++;
       return;
     }
@@ -192,7 +201,10 @@ export class Observer {
     assert.equal(counters.batchesSettled, this.counts.settled, 'batches settled');
     assert.equal(counters.staleSettlements, this.counts.stale, 'stale settlements');
     const evicted = Object.values(counters.evicted).reduce((total, count) => total + count, 0);
-    assert.ok(evicted <= this.counts.evicted && this.counts.evicted <= evicted + counters.dead + counters.redriven, 'evicted');
+    assert.ok(
+      evicted <= this.counts.evicted && this.counts.evicted <= evicted + counters.dead + counters.redriven,
+      'evicted',
+    );
   }
 
   /** With nothing left inside: every item that was admitted is flushed once, or one of those the store counts as gone. */
@@ -242,7 +254,11 @@ export class Observer {
       assert.equal(item.last?.batch, origin, 'a returned batch comes from one batch');
       return item.last?.index ?? -1;
     });
-    assert.deepEqual(indexes, [...indexes].sort((a, b) => a - b), 'a returned batch keeps its order');
+    assert.deepEqual(
+      indexes,
+      [...indexes].sort((a, b) => a - b),
+      'a returned batch keeps its order',
+    );
     const failures = origin.settledAs === 'released' ? 0 : 1;
     assert.equal(batch.attempts, (items[0]?.attempts ?? 0) + failures, 'attempts are counted on every failure path');
   }

@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '@backpressure/core/testing';
+import { describe, expect, it } from 'vitest';
 import { describeStore } from '../conformance/index.js';
 import { openMemoryStore } from '../conformance/open-memory-store.js';
 

@@ -29,7 +29,7 @@ const MARK = '┄';
 export function drawChart({ values, columns, rows, marks }: Chart): ChartCell[][] {
   const dotRows = rows * 4;
   const shown = values.slice(-columns * 2);
-  const bits = Array.from({ length: rows }, () => new Array<number>(columns).fill(0));
+  const bits = Array.from({ length: rows }, () => Array.from({ length: columns }, () => 0));
   let previous: number | undefined;
   for (const [x, value] of shown.entries()) {
     const y = dotRow(value, dotRows);

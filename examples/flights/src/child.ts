@@ -2,12 +2,13 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ToChild } from './messages.js';
+import type { ProcessView } from './view.js';
 
 export interface ChildHandlers<In> {
-  onMessage(message: In): void;
+  readonly onMessage: (message: In) => void;
   /** It ended although nobody had told it to. */
-  onDeath(reason: string): void;
-  onStderr(line: string): void;
+  readonly onDeath: (reason: string) => void;
+  readonly onStderr: (line: string) => void;
 }
 
 /** A process of the demo, seen from the one that forks it. */
@@ -38,8 +39,9 @@ export class Child<In> {
     });
   }
 
-  get alive(): boolean {
-    return this.#alive;
+  get life(): ProcessView['life'] {
+    if (this.#alive) return 'alive';
+    return this.#stopping ? 'left' : 'died';
   }
 
   send(message: ToChild): void {

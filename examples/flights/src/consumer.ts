@@ -3,12 +3,13 @@ import { BackpressureConsumer } from '@backpressure/consumer';
 import pg from 'pg';
 import { FLUSH_SLOTS, flightsBuffer } from './buffer.js';
 import { insertStatement } from './downstream.js';
-import type { ConsumerSpec, FromConsumer } from './messages.js';
+import type { ConsumerSpec, ConsumerTally, FromWorker } from './messages.js';
 import { joinParent } from './parent.js';
+import { reportMetrics } from './process-metrics.js';
 
 const REPORT_MS = 250;
 
-const parent = joinParent<ConsumerSpec, FromConsumer>();
+const parent = joinParent<ConsumerSpec, FromWorker<ConsumerTally>>();
 const { redisUrl, databaseUrl, schemaName, buffer } = parent.spec;
 const tally = { flushedBatches: 0, failedBatches: 0, rows: 0, flushing: 0 };
 let latenciesMs: number[] = [];
@@ -39,6 +40,7 @@ const consumer = new BackpressureConsumer(
 );
 consumer.on('error', (error) => process.stderr.write(`${String(error)}\n`));
 
+const metrics = reportMetrics(parent, (all) => all.watchConsumer(consumer));
 const reports = setInterval(() => void report(), REPORT_MS);
 parent.on('go', () => {});
 parent.on('stop', () => void stop());
@@ -49,6 +51,7 @@ async function stop(): Promise<void> {
   await consumer.close({ timeoutMs: 10_000 });
   clearInterval(reports);
   await report();
+  await metrics.stop();
   await pool.end();
   parent.leave();
 }

@@ -1,14 +1,10 @@
 /** Process: an embedded Postgres that several connections can use, in memory, on a loopback port. */
-import { setPriority } from 'node:os';
 import { PGlite } from '@electric-sql/pglite';
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 import type { FromDatabase } from './messages.js';
 import { joinParent } from './parent.js';
 
 const parent = joinParent<{ maxConnections: number }, FromDatabase>();
-
-// Its pg_sleep spins instead of sleeping: on a small machine the others come first.
-setPriority(10);
 
 const database = await PGlite.create();
 const server = new PGLiteSocketServer({

@@ -72,7 +72,7 @@ class Play {
     const { fleet, story } = this.#stage;
     const schedule = planSchedule({ ...options, batchSize: batchSizeFor(options.capacity) });
     while (this.#elapsedMs < options.durationMs && !interrupt.aborted) {
-      if (fleet.isLost !== undefined) throw new Error(`The run can't go on: ${fleet.isLost}.`);
+      if (fleet.loss !== undefined) throw new Error(`The run can't go on: ${fleet.loss}.`);
       const phase = phaseAt(schedule, this.#elapsedMs);
       if (phase.name !== this.#phase) {
         this.#phase = phase.name;
@@ -122,12 +122,12 @@ class Play {
   }
 
   #read(): ReturnType<Watch['read']> {
-    const { fleet, watch } = this.#stage;
+    const { fleet, watch, sampler } = this.#stage;
     return watch.read({
       elapsedMs: this.#elapsedMs,
       phase: this.#phase ?? 'calm',
       latencyMs: fleet.medianLatencyMs(),
-      processes: fleet.views(),
+      processes: [...fleet.views(), { label: 'redis', life: sampler.isAnswered ? 'alive' : 'died', doing: '' }],
     });
   }
 

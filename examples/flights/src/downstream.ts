@@ -78,7 +78,7 @@ export class Downstream {
 }
 
 /** A flight with what the buffer knows about it. */
-export interface FlightRow {
+interface FlightRow {
   /** The item's id: the same in every retry, so a row that is there already is left alone. */
   readonly id: string;
   readonly weight: number;

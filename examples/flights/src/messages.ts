@@ -1,3 +1,5 @@
+import type { MetricObjectWithValues, MetricValue } from 'prom-client';
+
 /** What the processes of the demo say to each other over Node's own channel between parent and child. */
 
 export type ToChild =
@@ -5,6 +7,16 @@ export type ToChild =
   | { readonly kind: 'go' }
   /** Finish what is under way, report, end. */
   | { readonly kind: 'stop' };
+
+/** The metrics of a process, as prom-client aggregates them over processes. */
+export type ProcessMetrics = readonly MetricObjectWithValues<MetricValue<string>>[];
+
+/** What a producer or a consumer says. */
+export type FromWorker<Tally> =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'metrics'; readonly metrics: ProcessMetrics }
+  /** Its tally so far, and how long its flushes took since the last message. */
+  | { readonly kind: 'tally'; readonly tally: Tally; readonly latenciesMs?: readonly number[] };
 
 export type FromDatabase = { readonly kind: 'ready'; readonly url: string };
 
@@ -16,7 +28,6 @@ export interface ProducerTally {
   /** Items whose push threw: what became of them is not known here. */
   readonly unknown: number;
 }
-export type FromProducer = { readonly kind: 'ready' } | { readonly kind: 'tally'; readonly tally: ProducerTally };
 
 export interface ConsumerTally {
   readonly flushedBatches: number;
@@ -26,10 +37,6 @@ export interface ConsumerTally {
   /** Batches being flushed right now. */
   readonly flushing: number;
 }
-export type FromConsumer =
-  | { readonly kind: 'ready' }
-  /** The tally so far, and the latencies of the flushes since the last message. */
-  | { readonly kind: 'tally'; readonly tally: ConsumerTally; readonly latenciesMs: readonly number[] };
 
 /** What a producer process is told when it is started. */
 export interface ProducerSpec {

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import * as z from 'zod';
 
 /** The strategies that `--strategy` takes. */
-export const STRATEGIES = ['block', 'drop_oldest', 'drop_newest', 'sample'] as const;
+const STRATEGIES = ['block', 'drop_oldest', 'drop_newest', 'sample'] as const;
 
 export interface DemoOptions {
   readonly durationMs: number;

@@ -1,6 +1,7 @@
 import type { ChalkInstance } from 'chalk';
 import { chartRow, drawChart, sparkline } from './chart.js';
 import { byReason, count, milliseconds, sum } from './numbers.js';
+import { clip, wrap } from './text.js';
 import type { Moment, ProcessView, Sentence } from './view.js';
 
 /** What the live view shows. */
@@ -25,6 +26,7 @@ const MARKS = [
   { share: 0.8, name: 'CRITICAL' },
   { share: 0.5, name: 'ELEVATED' },
 ];
+const LIVES = { alive: '●', left: '○', died: '✗' } as const;
 const AXIS = 10;
 const NAMES = 9;
 /** Rows that are neither chart nor sentences. */
@@ -51,7 +53,7 @@ export function drawPanel(content: PanelContent, size: PanelSize, paint: ChalkIn
 }
 
 function header({ title, now, durationMs }: PanelContent, columns: number, paint: ChalkInstance): string[] {
-  const clock = `${(now.elapsedMs / 1000).toFixed(1)} of ${Math.round(durationMs / 1000)} s`;
+  const clock = `${now.phase}   ${(now.elapsedMs / 1000).toFixed(1)} of ${Math.round(durationMs / 1000)} s`;
   const left = ` ${title}`;
   const room = columns - 1 - clock.length - 1;
   return [paint.bold(clip(left, room).padEnd(room)) + paint.dim(` ${clock}`)];
@@ -134,21 +136,28 @@ function processLine(processes: readonly ProcessView[], columns: number, paint: 
       .map(([group, members]) => {
         const shown = members.map((process) => {
           const rateText = withRates && process.doing !== '' ? ` ${process.doing}` : '';
-          return style(`${process.alive ? '●' : '✗'}${rateText}`, process);
+          return style(`${LIVES[process.life]}${rateText}`, process);
         });
         return `${group}${members.length > 1 ? 's' : ''} ${shown.join(' ')}`;
       })
       .join('   ');
   const fits = line(true, (text) => text).length <= columns - 2;
-  return ` ${line(fits, (text, { alive }) => (alive ? paint.green : paint.red)(text.slice(0, 1)) + paint.dim(text.slice(1)))}`;
+  return ` ${line(fits, (text, { life }) => lifeColour(life, paint)(text.slice(0, 1)) + paint.dim(text.slice(1)))}`;
 }
 
-/** The newest sentences, oldest first; a long one is cut. */
+function lifeColour(life: ProcessView['life'], paint: ChalkInstance): ChalkInstance {
+  if (life === 'left') return paint.dim;
+  return life === 'alive' ? paint.green : paint.red;
+}
+
+/** The newest sentences that have room, oldest first. */
 function told(sentences: readonly Sentence[], rows: number, columns: number, paint: ChalkInstance): string[] {
-  const lines = sentences.flatMap((sentence, index) =>
-    sentenceLines(sentence, columns, index === sentences.length - 1, paint),
-  );
-  const shown = lines.slice(-rows);
+  const shown: string[] = [];
+  for (const [back, sentence] of sentences.toReversed().entries()) {
+    const lines = sentenceLines(sentence, columns, back === 0, paint);
+    if (shown.length + lines.length > rows) break;
+    shown.unshift(...lines);
+  }
   return [...shown, ...Array.from({ length: rows - shown.length }, () => '')];
 }
 
@@ -166,20 +175,6 @@ function sentenceLines(
   });
 }
 
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
-}
-
 function rate(perS: number): string {
   return `${count(perS)}/s`.padStart(8);
 }
@@ -192,8 +187,4 @@ function stateColour(share: number, paint: ChalkInstance): ChalkInstance {
   if (share >= 0.995) return paint.red;
   if (share >= 0.8) return paint.rgb(255, 135, 0);
   return share >= 0.5 ? paint.yellow : paint.green;
-}
-
-function clip(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }

@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BackpressureProducer, type PushManyResult } from '@backpressure/producer';
 import { batchSizeFor, flightsBuffer } from './buffer.js';
 import { type Flight, loadFlights } from './flight.js';
-import type { FromProducer, ProducerSpec, ProducerTally } from './messages.js';
+import type { FromWorker, ProducerSpec, ProducerTally } from './messages.js';
 import { joinParent } from './parent.js';
+import { reportMetrics } from './process-metrics.js';
 import { Replay } from './replay.js';
 import { phaseAt, planSchedule } from './schedule.js';
 
@@ -16,7 +17,7 @@ const LONGEST_STEP_MS = 100;
 const LATE_MINUTES = 15;
 const PUNCTUAL_WAIT_MS = 150;
 
-const parent = joinParent<ProducerSpec, FromProducer>();
+const parent = joinParent<ProducerSpec, FromWorker<ProducerTally>>();
 const { index, producers, redisUrl, buffer, durationMs } = parent.spec;
 const schedule = planSchedule({ durationMs, capacity: buffer.capacity, batchSize: batchSizeFor(buffer.capacity) });
 const stopping = new AbortController();
@@ -26,6 +27,7 @@ const replay = new Replay(await loadFlights({ index, of: producers }));
 const producer = new BackpressureProducer(flightsBuffer(buffer), { connection: redisUrl });
 producer.on('error', (error) => process.stderr.write(`${String(error)}\n`));
 await producer.status();
+const metrics = reportMetrics(parent, (all) => all.watchProducer(producer));
 
 parent.on('go', () => void run());
 parent.on('stop', () => stopping.abort());
@@ -37,6 +39,7 @@ async function run(): Promise<void> {
   clearInterval(reports);
   await producer.close({ timeoutMs: 5_000 });
   await report();
+  await metrics.stop();
   parent.leave();
 }
 
@@ -79,5 +82,5 @@ function count(offered: number, { accepted, evicted, results }: PushManyResult):
 }
 
 function report(): Promise<void> {
-  return parent.send({ kind: 'tally', tally: tally satisfies ProducerTally });
+  return parent.send({ kind: 'tally', tally });
 }

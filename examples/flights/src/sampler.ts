@@ -14,6 +14,7 @@ export class Sampler {
   #timer: NodeJS.Timeout | undefined;
   #reading: Promise<void> | undefined;
   #failed: string | undefined;
+  #isAnswered = true;
 
   constructor(options: { redisUrl: string; bufferName: string; everyMs: number }) {
     this.#redis = new Redis(options.redisUrl, { lazyConnect: true, maxRetriesPerRequest: 3 });
@@ -32,6 +33,11 @@ export class Sampler {
 
   get lastSize(): number {
     return this.#lastSize;
+  }
+
+  /** Whether Redis answered the last reading. */
+  get isAnswered(): boolean {
+    return this.#isAnswered;
   }
 
   /** Why a reading failed last, if one did. */
@@ -72,7 +78,9 @@ export class Sampler {
   async #sampleOrNote(): Promise<void> {
     try {
       await this.sample();
+      this.#isAnswered = true;
     } catch (error) {
+      this.#isAnswered = false;
       this.#failed = error instanceof Error ? error.message : String(error);
     }
   }

@@ -43,7 +43,7 @@ export async function openStage({ options, screen, interrupt, databaseUrl }: Dem
   const clock = { isRunning: false, elapsedMs: () => 0 };
   const tell = (text: string) => (clock.isRunning ? story.tell(clock.elapsedMs(), text) : screen.say(text));
   const fleet = new Fleet({
-    onDeath: (label, pid, reason) => tell(`${label} (process ${pid}) ${reason}`),
+    onDeath: ({ label, pid }, reason) => tell(`${label} (process ${pid}) ${reason}`),
     onStderr: tell,
   });
   const goOn = () => {
@@ -78,7 +78,7 @@ export async function openStage({ options, screen, interrupt, databaseUrl }: Dem
 
   const register = new Registry();
   registerMetrics({ register }).watchFleet(admin);
-  const metrics = await serveMetrics(register, options.metricsPort);
+  const metrics = await serveMetrics({ register, others: () => fleet.metrics() }, options.metricsPort);
   owned.add('the metrics server', () => metrics.close());
   screen.say(`metrics: ${metrics.url}`);
 

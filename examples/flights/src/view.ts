@@ -36,8 +36,8 @@ export interface Moment {
 
 export interface ProcessView {
   readonly label: string;
-  readonly pid: number;
-  readonly alive: boolean;
+  /** `left`: it ended when it was told to. */
+  readonly life: 'alive' | 'left' | 'died';
   /** What it did lately, such as `1,003/s`. */
   readonly doing: string;
 }

@@ -6,7 +6,7 @@ import {
   type ConnectionInput,
   type FlushFunction,
 } from '@backpressure/core';
-import { BufferClient } from '@backpressure/core/store';
+import { BufferClient, type Vitals } from '@backpressure/core/store';
 import type { BatchSummary } from './batch-summary.js';
 import { BullmqBells, type FlushQueue } from './bullmq-bells.js';
 import type { ConsumerEvents, ConsumerMetrics, DrainResult } from './consumer-events.js';
@@ -73,16 +73,26 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
     const pool = new SlotPool(concurrency, { client, flush, gate, deck, observer: this.#observer() });
     this.#pool = pool;
     this.#dispatcher = new Dispatcher({ client, pool, gate, sliceMs });
-    this.#fallback = new DirectFallback({ client, pool, gate, dispatcher: this.#dispatcher });
+    this.#fallback = new DirectFallback({ pool, gate, dispatcher: this.#dispatcher });
     client.on('state', (change) => this.#tell('state', change));
     client.on('interval', (change) => this.#tell('interval', change));
     client.on('signal', (signal) => this.#dispatcher.onSignal(signal));
     client.on('error', (error) => this.#errors.report(error));
   }
 
+  /** The name of the buffer. */
+  get name(): string {
+    return this.#client.definition.name;
+  }
+
   /** The BullMQ queue, for bull-board and friends; undefined before {@link start} and without a connection. */
   get queue(): FlushQueue | undefined {
     return this.#bells?.queue;
+  }
+
+  /** The buffer as this process last heard of it; undefined before the first answer. */
+  get vitals(): Vitals | undefined {
+    return this.#client.vitals;
   }
 
   /**

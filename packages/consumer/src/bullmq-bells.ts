@@ -18,7 +18,8 @@ const KEPT_JOBS = 1_000;
 const MAX_EVENTS = 1_000;
 /** A bell that was rung is not rung again for so long, unless this process has answered it. */
 const RING_AGAIN_MS = 100;
-const CLOSE_MS = 5_000;
+/** The flushes have ended by then, so BullMQ has only its own books to close. */
+const CLOSE_MS = 2_000;
 
 export interface BullmqBellsOptions {
   readonly name: string;
@@ -43,7 +44,7 @@ export class BullmqBells implements Bells {
   readonly #client: ReturnType<typeof duplicateConnection>;
   readonly #worker: Worker<BellData, readonly BatchSummary[], 'bell'>;
   readonly #brake: FetchBrake;
-  readonly #rungAtMs: number[] = [];
+  readonly #rungAtMs = new Map<string, number>();
   #wanted = 0;
   #ringing = false;
   #healing = false;
@@ -90,7 +91,7 @@ export class BullmqBells implements Bells {
       // With bells in the list it is not the ids that are mute; freeing them would only make the list longer.
       if ((await this.queue.getWaitingCount()) > 0) return;
       for (let k = 0; k < this.#options.concurrency; k++) await this.queue.removeDeduplicationKey(bellId(k));
-      this.#rungAtMs.length = 0;
+      this.#rungAtMs.clear();
     } catch (error) {
       this.#onError(error);
     } finally {
@@ -119,15 +120,17 @@ export class BullmqBells implements Bells {
     });
     // Without an answer from Redis BullMQ waits on for ever, and its blocking connection goes on trying.
     if (!(await Promise.race([closed, late]))) {
-      void this.#worker.getBackend().blockingClient?.then((blocking) => blocking.disconnect(), () => {});
+      void this.#worker.getBackend().blockingClient?.then(
+        (blocking) => blocking.disconnect(),
+        () => {},
+      );
     }
     clearTimeout(timer);
     this.#client.disconnect();
   }
 
   async #answer(job: Job<BellData>): Promise<readonly BatchSummary[]> {
-    const k = Number(job.deduplicationId?.slice(bellId('').length));
-    if (k >= 0) delete this.#rungAtMs[k];
+    this.#rungAtMs.delete(job.deduplicationId ?? '');
     await job.removeDeduplicationKey();
     return this.#options.answer();
   }
@@ -137,14 +140,14 @@ export class BullmqBells implements Bells {
     this.#ringing = true;
     while (this.#wanted > 0 && !this.#closed) {
       const nowMs = performance.now();
-      const due = Array.from({ length: this.#wanted }, (_, k) => k).filter(
-        (k) => nowMs - (this.#rungAtMs[k] ?? -Infinity) >= RING_AGAIN_MS,
+      const due = Array.from({ length: this.#wanted }, (_, k) => bellId(k)).filter(
+        (id) => nowMs - (this.#rungAtMs.get(id) ?? -Infinity) >= RING_AGAIN_MS,
       );
       this.#wanted = 0;
       if (due.length === 0) break;
-      for (const k of due) this.#rungAtMs[k] = nowMs;
+      for (const id of due) this.#rungAtMs.set(id, nowMs);
       try {
-        await this.queue.addBulk(due.map((k) => this.#bell(k)));
+        await this.queue.addBulk(due.map((id) => this.#bell(id)));
       } catch (error) {
         this.#onError(error);
       }
@@ -152,9 +155,9 @@ export class BullmqBells implements Bells {
     this.#ringing = false;
   }
 
-  #bell(k: number) {
+  #bell(id: string) {
     const data = { buffer: this.#options.name };
-    return { name: 'bell' as const, data, opts: { deduplication: { id: bellId(k) } } };
+    return { name: 'bell' as const, data, opts: { deduplication: { id } } };
   }
 
   #onError(error: unknown): void {
@@ -162,7 +165,7 @@ export class BullmqBells implements Bells {
   }
 }
 
-function bellId(k: number | ''): string {
+function bellId(k: number): string {
   return `bell-${k}`;
 }
 

@@ -7,7 +7,7 @@ export interface DecodedBatch<T> {
   /** The records of those items, in the same order. */
   readonly records: readonly ItemRecord[];
   /** One per record of the batch: why it can't be decoded, or `undefined`. */
-  readonly faults: readonly (string | undefined)[];
+  readonly faults: readonly (Error | undefined)[];
 }
 
 /** Decodes the payloads of a batch. What can't be decoded never will be: it is not handed to the flush. */
@@ -20,7 +20,7 @@ export function decodeBatch<T>(decode: BufferDefinition<T>['decode'], all: reado
       records.push(record);
       return undefined;
     } catch (error) {
-      return String(error).replace(/\s+/g, ' ').toWellFormed().slice(0, 500);
+      return error instanceof Error ? error : new Error(String(error));
     }
   });
   return { items, records, faults };
@@ -52,12 +52,18 @@ export function settlementOfAll(
 
 /** `outcomeOf` is asked for each decoded item, by its position among them. */
 function withDead(
-  faults: readonly (string | undefined)[],
+  faults: readonly (Error | undefined)[],
   outcomeOf: (position: number) => ItemSettlement,
 ): BatchSettlement {
   let position = 0;
   const items = faults.map(
-    (cause): ItemSettlement => (cause === undefined ? outcomeOf(position++) : { outcome: 'dead', cause }),
+    (fault): ItemSettlement =>
+      fault === undefined ? outcomeOf(position++) : { outcome: 'dead', cause: causeOf(fault) },
   );
   return { kind: 'items', items };
+}
+
+/** One line for the dead letters. */
+function causeOf(fault: Error): string {
+  return `${fault.name}: ${fault.message}`.replace(/\s+/g, ' ').toWellFormed().slice(0, 500);
 }

@@ -1,14 +1,10 @@
-import type { BufferClient } from '@backpressure/core/store';
-import type { Dispatcher } from './dispatcher.js';
+import { type Dispatcher, UNSERVED_MS } from './dispatcher.js';
 import type { RunGate } from './run-gate.js';
 import type { SlotPool } from './slot-pool.js';
 
 const LOOK_MS = 250;
-/** What waits is served without a bell after this. */
-const UNSERVED_MS = 1_000;
 
 export interface FallbackOptions<T> {
-  readonly client: BufferClient<T>;
   readonly pool: SlotPool<T>;
   readonly gate: RunGate;
   readonly dispatcher: Dispatcher<T>;
@@ -36,31 +32,11 @@ export class DirectFallback<T> {
   }
 
   #look(): void {
-    const { client, pool, gate, dispatcher } = this.#options;
-    const nowMs = performance.now();
-    const { servedAtMs } = dispatcher;
+    const { pool, gate, dispatcher } = this.#options;
     dispatcher.ring(false); // a heartbeat may have brought news
-    if (isUnserved({ nowMs, servedAtMs, size: client.vitals?.size, free: pool.free, waiting: gate.waiting })) {
-      dispatcher.serveUnheard();
-    }
+    const { unservedSinceMs: sinceMs } = dispatcher;
+    if (sinceMs === undefined || performance.now() - sinceMs < UNSERVED_MS) return;
+    // A slot that waits for its turn is about to look.
+    if (pool.free > 0 && !gate.waiting) dispatcher.serveUnheard();
   }
-}
-
-/**
- * Whether there may be work that nobody here has looked for in a second: ready items, or batches whose lease or retry
- * may be due, which only a take can tell.
- */
-export function isUnserved(seen: {
-  readonly nowMs: number;
-  /** When a take was last answered, or is to be made by a timer. */
-  readonly servedAtMs: number;
-  /** Ready and in flight, as last heard of. */
-  readonly size: number | undefined;
-  /** Slots that may take. */
-  readonly free: number;
-  /** Whether a slot waits for its turn. */
-  readonly waiting: boolean;
-}): boolean {
-  const { nowMs, servedAtMs, size, free, waiting } = seen;
-  return size !== 0 && free > 0 && !waiting && nowMs - servedAtMs >= UNSERVED_MS;
 }

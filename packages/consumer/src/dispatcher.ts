@@ -5,10 +5,14 @@ import type { SliceEnd } from './flush-slot.js';
 import type { RunGate } from './run-gate.js';
 import type { SlotPool } from './slot-pool.js';
 
-/** After a refusal for the pace the next ones are likely: for so long one bell at a time is rung. */
+/** When a take was in vain because of the time the next ones are likely to be so: for so long one bell at a time is rung. */
 const PACED_MS = 1_000;
+/** What waits is served without a bell after this. */
+export const UNSERVED_MS = 1_000;
 /** A store that gave no answer is asked again after this. */
 const UNAVAILABLE_MS = 1_000;
+/** After so many bells in a row that had no effect slots are started without bells. */
+const MAX_MISSED = 2;
 /** While slots are started without bells, a bell is rung so often to see whether they work again. */
 const PROBE_MS = 1_000;
 
@@ -28,22 +32,29 @@ export interface DispatcherOptions<T> {
 export class Dispatcher<T> {
   readonly #options: DispatcherOptions<T>;
   #bells: Bells | undefined;
-  #heard = true;
+  #missed = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
   #quietUntilMs = 0;
   #pacedUntilMs = 0;
   #probedAtMs = -Infinity;
   #takenAtMs = performance.now();
+  #rungAtMs: number | undefined;
   #stopped = false;
 
   constructor(options: DispatcherOptions<T>) {
     this.#options = options;
   }
 
-  /** When a take was last answered, or is due by the timer, on the local monotonic clock. */
-  get servedAtMs(): number {
-    return Math.max(this.#takenAtMs, this.#timerAtMs === Infinity ? this.#quietUntilMs : this.#timerAtMs);
+  /**
+   * Since when something may wait that no take has looked for: since a bell was rung that had no effect, or, while the
+   * buffer is not empty, since the last take or the time before which one is in vain. On the local monotonic clock;
+   * undefined when nothing waits.
+   */
+  get unservedSinceMs(): number | undefined {
+    if (this.#rungAtMs !== undefined) return this.#rungAtMs;
+    if (this.#options.client.vitals?.size === 0) return undefined;
+    return Math.max(this.#takenAtMs, this.#quietUntilMs);
   }
 
   start(bells: Bells | undefined): void {
@@ -65,10 +76,9 @@ export class Dispatcher<T> {
 
   /** A take was answered: there may be work for other slots. */
   onTaken(reply: TakeReply): void {
-    this.#takenAtMs = performance.now();
+    this.#served();
     if (reply.kind === 'none') {
-      this.#quietUntilMs = Math.max(this.#quietUntilMs, this.#takenAtMs + quietMs(reply));
-      if (reply.reason === 'pace') this.#pacedUntilMs = this.#takenAtMs + PACED_MS;
+      this.#beQuiet(quietMs(reply));
     } else {
       this.#quietUntilMs = 0;
       this.ring(false);
@@ -82,18 +92,21 @@ export class Dispatcher<T> {
 
   /** A bell is answered by this process. Undefined when no slot is free. */
   answer(): Promise<SliceEnd | undefined> {
-    this.#heard = true;
+    this.#missed = 0;
     return this.#runSlice();
   }
 
   /** Batches wait that no bell has served in time: starts a slot without one. */
   serveUnheard(): void {
-    this.#takenAtMs = performance.now();
-    if (this.#bells !== undefined && this.#wanted(false) > 0) {
-      this.#heard = false;
+    const rung = this.#rungAtMs !== undefined;
+    this.#served();
+    if (this.#bells !== undefined && rung) {
+      this.#missed++;
       void this.#bells.heal();
     }
-    void this.#runSlice();
+    void this.#runSlice().then((end) => {
+      if (end?.summaries.length === 0) this.#missed = 0; // another process has answered
+    });
   }
 
   /** Rings for what waits. `due`: something may be there that the last vitals don't show. */
@@ -103,7 +116,8 @@ export class Dispatcher<T> {
     if (this.#stopped || !gate.open || nowMs < this.#quietUntilMs) return;
     const wanted = this.#wanted(due);
     if (wanted === 0) return;
-    if (this.#bells !== undefined && this.#heard) return this.#bells.ring(wanted);
+    this.#rungAtMs ??= nowMs;
+    if (this.#bells !== undefined && this.#missed < MAX_MISSED) return this.#bells.ring(wanted);
     for (let i = Math.min(wanted, pool.free); i > 0; i--) void this.#runSlice();
     if (this.#bells === undefined || nowMs - this.#probedAtMs < PROBE_MS) return;
     this.#probedAtMs = nowMs;
@@ -129,12 +143,26 @@ export class Dispatcher<T> {
   }
 
   #onEnd({ refusal, unavailable }: SliceEnd): void {
-    const nowMs = performance.now();
-    if (unavailable) this.#quietUntilMs = nowMs + UNAVAILABLE_MS;
+    if (unavailable) {
+      this.#served();
+      this.#beQuiet(UNAVAILABLE_MS);
+    }
     const afterMs = unavailable ? UNAVAILABLE_MS : refusal && ringAfterMs(refusal);
     // A slot that waits for its turn rings when it has taken its batch.
-    if (afterMs !== undefined && !this.#options.gate.waiting) this.#ringAt(nowMs + afterMs);
+    if (afterMs !== undefined && !this.#options.gate.waiting) this.#ringAt(performance.now() + afterMs);
     this.ring(false);
+  }
+
+  #served(): void {
+    this.#takenAtMs = performance.now();
+    this.#rungAtMs = undefined;
+  }
+
+  /** Rings nothing for so long, and then only one at a time for a while. */
+  #beQuiet(ms: number): void {
+    if (ms === 0) return;
+    this.#quietUntilMs = Math.max(this.#quietUntilMs, performance.now() + ms);
+    this.#pacedUntilMs = this.#quietUntilMs + PACED_MS;
   }
 
   /** The earlier of two times wins. */

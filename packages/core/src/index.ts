@@ -7,6 +7,7 @@ export {
 } from './buffer/definition.js';
 export type { StoreOptions } from './buffer/client.js';
 export { type BufferStatus, statusOf } from './buffer/status.js';
+export { BoundedBuffer } from './domain/bounded-buffer.js';
 export type { BackpressureConfig, BackpressureOptions } from './domain/config.js';
 export { DEFAULT_CONFIG } from './domain/config.js';
 export {

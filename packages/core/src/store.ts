@@ -1,7 +1,9 @@
 // For the sibling packages and for those who write a store of their own: not needed to use the library.
 export { BufferClient, type StoreOptions } from './buffer/client.js';
+export { awaitDrain, type DrainResult } from './buffer/drain.js';
 export { batchId, sessionId } from './buffer/ids.js';
-export { settlementOf } from './domain/flush.js';
+export { faultsOf } from './domain/config.js';
+export { causeOf, type FlushEnd, settlementOf } from './domain/flush.js';
 export { itemId, type ItemRecord, MAX_CHUNK_ITEMS } from './domain/item-record.js';
 export { nextState, utilizationOf } from './domain/state.js';
 export * from './domain/store-port.js';

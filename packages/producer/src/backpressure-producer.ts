@@ -7,7 +7,7 @@ import {
   ItemTooLargeError,
   statusOf,
 } from '@backpressure/core';
-import { BufferClient, type PushOutcome } from '@backpressure/core/store';
+import { BufferClient, type PushOutcome, type Vitals } from '@backpressure/core/store';
 import type { EncodedItem, ParcelTerms } from './offer.js';
 import { DEFAULT_RETRY_AFTER_MS, lastView, type PushToken, refusal, timeToRoomMs } from './outcome.js';
 import { newTally, type ProducerMetrics } from './producer-metrics.js';
@@ -94,6 +94,11 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   /** The last known state of the buffer; `normal` until the first answer. */
   get state(): BackpressureState {
     return this.#client.state;
+  }
+
+  /** The buffer as the newest answer described it; undefined before the first. */
+  get vitals(): Vitals | undefined {
+    return this.#client.vitals;
   }
 
   /** When there may be room again, from the last known size and drain rate; in ms, 1 to 60,000. */

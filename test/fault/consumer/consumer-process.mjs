@@ -10,7 +10,7 @@ const { redisUrl, buffer, sink, flushMs, concurrency } = JSON.parse(process.argv
 const consumer = new BackpressureConsumer(
   defineBuffer(buffer),
   async (items) => {
-    appendFileSync(sink, items.map((item) => `${item}\n`).join(''));
+    appendFileSync(sink, `${items.join('\n')}\n`);
     process.send?.({ kind: 'flushing', items: items.length });
     await delay(flushMs);
   },
@@ -19,7 +19,7 @@ const consumer = new BackpressureConsumer(
 for (const event of ['batch:flushed', 'batch:failed', 'lease:lost']) {
   consumer.on(event, ({ batchId }) => process.send?.({ kind: event, batchId }));
 }
-consumer.on('error', (error) => process.stderr.write(`${error}\n`));
+consumer.on('error', (error) => process.stderr.write(`${String(error)}\n`));
 const leave = async () => {
   await consumer.close();
   process.disconnect?.();

@@ -32,7 +32,10 @@ export class ConsumerProcess {
 
   /** Waits until it has told of so many. */
   async saw(kind: Message['kind'], atLeast = 1): Promise<void> {
-    await vi.waitFor(() => expect(this.count(kind)).toBeGreaterThanOrEqual(atLeast), { timeout: 20_000, interval: 2 });
+    const seen = () => {
+      if (this.count(kind) < atLeast) throw new Error(`${this.count(kind)} of ${atLeast} "${kind}"`);
+    };
+    await vi.waitFor(seen, { timeout: 20_000, interval: 2 });
   }
 
   signal(name: NodeJS.Signals): void {

@@ -1,4 +1,4 @@
-import { BackpressureConsumer, type ConsumerOptions } from '@backpressure/consumer';
+import { BackpressureConsumer, type ConsumerOptions, type FailedBatch } from '@backpressure/consumer';
 import { BackpressureAdmin, type BackpressureOptions, defineBuffer, type FlushFunction } from '@backpressure/core';
 import { openRedisStore } from '@backpressure/core/store';
 import { Redis } from 'ioredis';
@@ -79,7 +79,7 @@ describe('a consumer on Redis', () => {
     const consumer = await consume(() => {
       if (failures-- > 0) throw new Error('the downstream is away');
     });
-    const failed = vi.fn();
+    const failed = vi.fn<(batch: FailedBatch) => void>();
     consumer.on('batch:failed', failed);
     await feed(store, numbers(10));
     await empty();
@@ -138,7 +138,7 @@ describe('a consumer on Redis', () => {
 
   it('takes nothing while it is paused, and is woken when it goes on', async () => {
     const { store, consume, empty, admin } = await openBuffer();
-    const [one, other] = [vi.fn(), vi.fn()];
+    const [one, other] = [vi.fn<() => void>(), vi.fn<() => void>()];
     const paused = await consume(one);
     await consume(other);
     paused.pause();

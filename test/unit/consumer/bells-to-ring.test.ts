@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { type BellContext, bellsToRing, quietMs, ringAfterMs } from '../../../packages/consumer/src/bells-to-ring.js';
-import { isUnserved } from '../../../packages/consumer/src/direct-fallback.js';
 
 const vitals = { ready: 0, inFlightBatches: 0, permits: 64 };
 const idle: BellContext = { vitals, batchSize: 100, concurrency: 4, due: false, paced: false };
@@ -48,20 +47,5 @@ describe('after a refusal', () => {
   ] as const)('for %s with %d ms it rings after %s ms and is quiet for %d ms', (reason, waitMs, ring, quiet) => {
     expect(ringAfterMs({ reason, waitMs })).toBe(ring);
     expect(quietMs({ reason, waitMs })).toBe(quiet);
-  });
-});
-
-describe('isUnserved', () => {
-  const unserved = { nowMs: 5_000, servedAtMs: 4_000, size: 1, free: 1, waiting: false };
-  it.each<[string, Partial<typeof unserved> | { size: undefined }, boolean]>([
-    ['a second without a take', {}, true],
-    ['nothing known of the buffer', { size: undefined }, true],
-    ['an empty buffer', { size: 0 }, false],
-    ['a take a moment ago', { servedAtMs: 4_001 }, false],
-    ['a take that is to come', { servedAtMs: 9_000 }, false],
-    ['no free slot', { free: 0 }, false],
-    ['a slot that waits for its turn', { waiting: true }, false],
-  ])('%s', (_, seen, expected) => {
-    expect(isUnserved({ ...unserved, ...seen })).toBe(expected);
   });
 });

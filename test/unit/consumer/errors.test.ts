@@ -22,7 +22,7 @@ describe('ErrorGate', () => {
   });
 
   it('remembers a bounded number of kinds', () => {
-    const emit = vi.fn();
+    const emit = vi.fn<(error: unknown) => void>();
     const gate = new ErrorGate(emit);
     const word = (i: number) => 'abcdefghij'.charAt(i % 10) + 'klmnopqrst'.charAt(Math.floor(i / 10));
     for (let i = 0; i < 100; i++) gate.report(new Error(`of kind ${word(i)}`));
@@ -44,7 +44,10 @@ describe('isExpected', () => {
 });
 
 describe('FetchBrake', () => {
-  const worker = () => ({ pause: vi.fn(async () => {}), resume: vi.fn(async () => {}) });
+  const worker = () => ({
+    pause: vi.fn<() => Promise<void>>(async () => {}),
+    resume: vi.fn<() => Promise<void>>(async () => {}),
+  });
   const oom = () => new Error("OOM command not allowed when used memory > 'maxmemory'.");
 
   it('stops the fetching of a full Redis for a second', () => {

@@ -176,9 +176,9 @@ describe('a flush that is recalled', () => {
   });
 
   it('keeps what it has acked', async () => {
-    const rig = new SlotRig(async (_, { signal, ack }) => {
-      ack([0]);
-      await aborted(signal);
+    const rig = new SlotRig(async (_, context) => {
+      context.ack([0]);
+      await aborted(context.signal);
     });
     rig.queue.push([1, 2]);
     const slice = rig.runSlice();

@@ -1,59 +1,7 @@
-import { BackpressureConsumer, type ConsumerOptions, FlushTimeoutError } from '@backpressure/consumer';
-import {
-  BackpressureAdmin,
-  type BackpressureOptions,
-  ClosedError,
-  ConfigError,
-  defineBuffer,
-  type FlushFunction,
-} from '@backpressure/core';
-import { MemoryStore } from '@backpressure/core/testing';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { type FailedBatch, FlushTimeoutError } from '@backpressure/consumer';
+import { describe, expect, it, vi } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function openBuffer(options: BackpressureOptions = {}) {
-  const buffer = defineBuffer<number>({
-    name: 'memory',
-    batchSize: 10,
-    control: { algorithm: 'fixed' },
-    minFlushIntervalMs: 0,
-    backoff: { delayMs: 10 },
-    ...options,
-  });
-  const store = new MemoryStore('memory');
-  const admin = new BackpressureAdmin(buffer, { store });
-  await admin.status();
-  cleanups.push(() => admin.close());
-  const consume = async (flush: FlushFunction<number>, own: Partial<ConsumerOptions> = {}) => {
-    const consumer = new BackpressureConsumer(buffer, flush, { store, ...own } as ConsumerOptions);
-    cleanups.push(() => consumer.close());
-    await consumer.start();
-    return consumer;
-  };
-  const empty = () => vi.waitFor(async () => expect((await admin.status()).size).toBe(0), { interval: 2 });
-  return { buffer, store, admin, consume, empty };
-}
-
-/** A flush that stays until it is let go. */
-function gatedFlush() {
-  let release = () => {};
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  let running = 0;
-  let most = 0;
-  const flush = vi.fn(async () => {
-    most = Math.max(most, ++running);
-    await released;
-    running--;
-  });
-  return { flush, release, most: () => most };
-}
+import { gatedFlush, openBuffer } from './memory-rig.js';
 
 describe('a consumer over a memory store', () => {
   it('flushes what was there before it started, and what comes then, and has no queue', async () => {
@@ -97,7 +45,7 @@ describe('a consumer over a memory store', () => {
     const consumer = await consume((items) => {
       if (items.includes(1)) throw new Error('poison');
     });
-    const failed = vi.fn();
+    const failed = vi.fn<(batch: FailedBatch) => void>();
     consumer.on('batch:failed', failed);
     await feed(store, numbers(3));
     await empty();
@@ -136,7 +84,7 @@ describe('a consumer over a memory store', () => {
 
   it('takes nothing while it is paused, or while the fleet is, and goes on after that', async () => {
     const { store, consume, empty, admin } = await openBuffer();
-    const flush = vi.fn();
+    const flush = vi.fn<() => void>();
     const consumer = await consume(flush);
     consumer.pause();
     await feed(store, numbers(10));
@@ -147,130 +95,6 @@ describe('a consumer over a memory store', () => {
     expect((await admin.status()).size).toBe(20);
     await admin.resume();
     await empty();
-  });
-});
-
-describe('close', () => {
-  it('waits for the flushes that run, settles them, and leaves the rest', async () => {
-    const { store, consume, admin } = await openBuffer();
-    const { flush, release } = gatedFlush();
-    const consumer = await consume(flush, { concurrency: 1 });
-    await feed(store, numbers(20));
-    await vi.waitFor(() => expect(flush).toHaveBeenCalled());
-    const closed = consumer.close();
-    release();
-    await closed;
-    await consumer.close();
-    expect((await admin.status()).counters.flushed).toBe(10);
-    expect(await admin.status()).toMatchObject({ ready: 10, inFlight: 0, slots: 0, ledgerImbalance: 0 });
-    await expect(consumer.start()).rejects.toThrow(ClosedError);
-  });
-
-  it('recalls a flush that takes too long, and gives its items back untried', async () => {
-    const { store, consume, admin } = await openBuffer();
-    let reason: unknown;
-    const consumer = await consume(
-      (_, { signal }) =>
-        new Promise((_resolve, reject) => {
-          signal.addEventListener('abort', () => {
-            reason = signal.reason;
-            reject(signal.reason);
-          });
-        }),
-    );
-    await feed(store, numbers(5));
-    await vi.waitFor(() => expect(consumer.metrics().running).toBe(1));
-    await consumer.close({ timeoutMs: 10 });
-    expect(reason).toBeInstanceOf(ClosedError);
-    const taken = await store.take({ batchId: 'next' });
-    expect(taken).toMatchObject({ kind: 'batch', batch: { attempts: 0, items: { length: 5 } } });
-    expect((await admin.status()).counters).toMatchObject({ batchesFailed: 0, leasesLost: 0 });
-  });
-
-  it('leaves a flush behind that does not stop, and its batch to the lease', async () => {
-    const { store, consume, admin } = await openBuffer();
-    const { flush, release } = gatedFlush();
-    const consumer = await consume(flush);
-    await feed(store, numbers(5));
-    await vi.waitFor(() => expect(flush).toHaveBeenCalled());
-    await consumer.close({ timeoutMs: 0 });
-    expect((await admin.status()).inFlightBatches).toBe(1);
-    release();
-  });
-
-  it('works before the start, and refuses a time that is none', async () => {
-    const { buffer, store } = await openBuffer();
-    const consumer = new BackpressureConsumer(buffer, () => {}, { store });
-    await expect(consumer.close({ timeoutMs: -1 })).rejects.toThrow(ConfigError);
-    await consumer.close();
-    await expect(consumer.start()).rejects.toThrow(ClosedError);
-  });
-});
-
-describe('drain', () => {
-  it('flushes to empty with the intake closed, retries included, and says so', async () => {
-    const { store, consume, admin } = await openBuffer({ backoff: { delayMs: 60_000 } });
-    let failures = 1;
-    const consumer = await consume(async () => {
-      if (failures-- > 0) throw new Error('once');
-    });
-    const drained = vi.fn();
-    consumer.on('drained', drained);
-    const failed = new Promise((resolve) => consumer.once('batch:failed', resolve));
-    await feed(store, numbers(30));
-    await failed;
-    const result = await consumer.drain({ timeoutMs: 20_000 });
-    expect(result).toMatchObject({ drained: true, remaining: 0 });
-    expect(drained).toHaveBeenCalledWith(result);
-    expect(await admin.status()).toMatchObject({ state: 'normal', counters: { flushed: 30 } });
-    expect(await feed(store, numbers(1))).toBe(1);
-  });
-
-  it('ends at its time with what is left', async () => {
-    const { store, consume } = await openBuffer();
-    const { flush, release } = gatedFlush();
-    const consumer = await consume(flush, { concurrency: 1 });
-    await feed(store, numbers(30));
-    expect(await consumer.drain({ timeoutMs: 50 })).toMatchObject({ drained: false, remaining: 30 });
-    release();
-  });
-
-  it('refuses options that are none', async () => {
-    const { consume } = await openBuffer();
-    const consumer = await consume(() => {});
-    await expect(consumer.drain({ timeoutMs: -5 })).rejects.toThrow(/timeoutMs/);
-  });
-});
-
-describe('a consumer that is made wrongly', () => {
-  const buffer = defineBuffer({ name: 'wrong' });
-  const store = new MemoryStore('wrong');
-
-  it('lists every fault with option, range and value', () => {
-    const make = () =>
-      new BackpressureConsumer({} as never, 'flush' as never, { concurrency: 0, sliceMs: 1.5, batchSize: 3 } as never);
-    expect(make).toThrow(ConfigError);
-    for (const part of [
-      /buffer: must come from defineBuffer/,
-      /flush: must be a function \(got "flush"\)/,
-      /concurrency: must be a whole number from 1 to 1000 \(got 0\)/,
-      /sliceMs: must be a whole number from 0 to 10000 \(got 1.5\)/,
-      /batchSize: is not an option \(got 3\)/,
-      /connection: give either a connection or a store/,
-    ]) {
-      expect(make).toThrow(part);
-    }
-  });
-
-  it.each([
-    ['no options', undefined],
-    ['both a connection and a store', { store, connection: 'redis://localhost' }],
-    ['a concurrency above 1,000', { store, concurrency: 1_001 }],
-    ['a concurrency in words', { store, concurrency: '4' }],
-    ['an infinite slice', { store, sliceMs: Number.POSITIVE_INFINITY }],
-    ['a deadline of nothing', { store, deadlineMs: 0 }],
-  ])('refuses %s', (_, options) => {
-    expect(() => new BackpressureConsumer(buffer, () => {}, options as never)).toThrow(ConfigError);
   });
 });
 

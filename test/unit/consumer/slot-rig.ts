@@ -53,7 +53,7 @@ export class SlotRig {
   onTake: Answer<string, TakeReply> = (id) => this.nextTake(id);
   onExtend: Answer<string, ExtendReply> = () => ({ extended: true, leaseMs: this.leaseMs });
   onSettle: Answer<SettleRequest, SettleReply> = (request) => this.settle(request);
-  readonly extend = vi.fn(async ({ batchId }: { batchId: string }) => this.onExtend(batchId));
+  readonly extend = vi.fn<BufferStore['extend']>(async ({ batchId }) => this.onExtend(batchId));
   readonly slot: FlushSlot<unknown>;
 
   constructor(flush: FlushFunction<unknown>) {

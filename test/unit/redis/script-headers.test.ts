@@ -64,9 +64,9 @@ describe('the header of each script', () => {
     const flags = Object.fromEntries(Object.values(scripts).map(({ name, lua }) => [name, lua.split('\n', 1)[0]]));
     const frees = '#!lua flags=allow-oom';
     expect(flags).toEqual({
-      configure: '#!lua',
       push: '#!lua',
       redrive: '#!lua',
+      configure: frees,
       extend: frees,
       gate: frees,
       heartbeat: frees,

@@ -9,7 +9,7 @@ export const MAX_TICKETS = 100_000;
 /** The weight has eight digits in a record. */
 export const MAX_WEIGHT = 99_999_999;
 /** No refusal says to stay away for longer: the estimate is worth no more. */
-export const MAX_RETRY_AFTER_MS = 60_000;
+const MAX_RETRY_AFTER_MS = 60_000;
 
 const PAUSED_RETRY_MS = 1_000;
 const FIRST_RETRY_MS = 1_000;
@@ -58,7 +58,10 @@ export function isSampledOut(state: BackpressureState, offered: number, sampleRa
 
 /** Whether an item of so many bytes fits (I1). */
 export function hasRoom(fill: Fill, bytes: number): boolean {
-  return fill.size + 1 <= fill.maxBufferSize && (fill.maxBufferBytes === undefined || fill.bytes + bytes <= fill.maxBufferBytes);
+  return (
+    fill.size + 1 <= fill.maxBufferSize &&
+    (fill.maxBufferBytes === undefined || fill.bytes + bytes <= fill.maxBufferBytes)
+  );
 }
 
 /** How many more items fit for certain, as large as they may be; negative after a limit was lowered. */

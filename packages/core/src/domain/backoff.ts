@@ -1,7 +1,7 @@
 import type { BackpressureConfig } from './config.js';
 
 /** While a buffer drains a retry waits no longer than this: the operator is waiting for it. */
-export const MAX_DRAINING_DELAY_MS = 1_000;
+const MAX_DRAINING_DELAY_MS = 1_000;
 
 /** What a retry delay depends on besides the options. */
 export interface RetryContext {

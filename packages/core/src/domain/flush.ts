@@ -41,9 +41,9 @@ export interface FlushContext {
   /** One per item, in order. */
   readonly meta: readonly FlushItemMeta[];
   /** These items are done, whatever becomes of the rest. */
-  ack(indexes: Iterable<number>): void;
+  readonly ack: (indexes: Iterable<number>) => void;
   /** The downstream asks for a pause: if the flush fails, its items are not tried again before this time. */
-  retryAfter(ms: number): void;
+  readonly retryAfter: (ms: number) => void;
 }
 
 /** Writes a batch downstream. May run more than once for the same item (at least once), so let it be idempotent. */

@@ -26,7 +26,7 @@ export interface IntervalChange {
 export type IntervalLimits = Pick<BackpressureConfig, 'minFlushIntervalMs' | 'maxFlushIntervalMs' | 'targetLatencyMs'>;
 
 /** An epoch is at least this long: a decision must be able to show in the latency before the next one. */
-export const CONTROL_EPOCH_MS = 1_000;
+const CONTROL_EPOCH_MS = 1_000;
 
 const SLOWER = 1.5;
 const FASTER = 0.8;
@@ -70,11 +70,15 @@ export function decideInterval(
   limits: IntervalLimits,
 ): { readonly toMs: number; readonly reason: 'slow' | 'fast' } {
   // From 0 no factor leads away, so a slow flush counts as if the interval had been 1 ms.
-  if (p50Ms > 1.5 * limits.targetLatencyMs) return { toMs: clamped(Math.max(fromMs, 1) * SLOWER, limits), reason: 'slow' };
+  if (p50Ms > 1.5 * limits.targetLatencyMs)
+    return { toMs: clamped(Math.max(fromMs, 1) * SLOWER, limits), reason: 'slow' };
   if (p50Ms < 0.5 * limits.targetLatencyMs) return { toMs: clamped(fromMs * FASTER, limits), reason: 'fast' };
   return { toMs: fromMs, reason: 'fast' };
 }
 
-function clamped(intervalMs: number, limits: Pick<IntervalLimits, 'minFlushIntervalMs' | 'maxFlushIntervalMs'>): number {
+function clamped(
+  intervalMs: number,
+  limits: Pick<IntervalLimits, 'minFlushIntervalMs' | 'maxFlushIntervalMs'>,
+): number {
   return Math.min(limits.maxFlushIntervalMs, Math.max(limits.minFlushIntervalMs, intervalMs));
 }

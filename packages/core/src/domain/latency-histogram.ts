@@ -19,7 +19,7 @@ export const LATENCY_BOUNDS_MS: readonly number[] = (() => {
   return bounds;
 })();
 
-export const EMPTY_HISTOGRAM: LatencyHistogram = { counts: new Array<number>(BUCKETS).fill(0), samples: 0 };
+export const EMPTY_HISTOGRAM: LatencyHistogram = { counts: Array.from({ length: BUCKETS }, () => 0), samples: 0 };
 
 /** The latency that is counted for a reported one; `undefined` when it is not a duration at all. */
 export function countedLatencyMs(reportedMs: number | undefined): number | undefined {

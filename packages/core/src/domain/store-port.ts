@@ -129,6 +129,8 @@ export interface PushReply {
   readonly retryAfterMs: number;
   /** True when this is the recorded answer of an earlier execution. */
   readonly replayed: boolean;
+  /** Whether as many replicas as asked for have what this call wrote; not given when none were asked for. */
+  readonly durable?: boolean;
 }
 
 export type TicketRequest =

@@ -10,7 +10,7 @@ export interface FleetSource {
 /** What is read of a producer. */
 export interface ProducerSource {
   readonly name: string;
-  metrics(): { readonly blockedMsTotal: number; readonly localRefusals: Readonly<Record<string, number>> };
+  metrics(): { readonly blockedMsTotal: number; readonly refusedLocally: Readonly<Record<string, number>> };
 }
 
 /** What is read of a consumer. */
@@ -68,7 +68,7 @@ export function registerMetrics({ register, prefix = 'backpressure_' }: MetricsO
     collect() {
       this.reset();
       for (const producer of producers) {
-        for (const [reason, n] of Object.entries(producer.metrics().localRefusals)) {
+        for (const [reason, n] of Object.entries(producer.metrics().refusedLocally)) {
           this.inc({ buffer: producer.name, reason }, n);
         }
       }

@@ -14,71 +14,108 @@ export type RedisClient = Redis | Cluster;
 export type ConnectionPurpose =
   /** Scripts. Fails fast and never queues: deadlines and resending are ours, by token. */
   | 'commands'
-  /** Signals. Reconnects for ever. */
+  /** Signals. Reconnects for ever, and never queues: the hub subscribes again by itself. */
   | 'signals'
   /** BullMQ, which does its own waiting. */
   | 'bullmq';
 
+export interface DuplicateOptions {
+  readonly purpose: ConnectionPurpose;
+  /** For how long the server may leave a command of ours unanswered on purpose, in ms (`WAIT`). Default 0. */
+  readonly blockingMs?: number;
+}
+
 const CONNECT_TIMEOUT_MS = 2_000;
-/** A socket on which a reply is owed for this long is given up: a paused or unreachable server. */
+/**
+ * A socket on which a reply is owed for this long is given up: a paused or unreachable server. It also bounds what can
+ * pile up in the command queue of ioredis. The first line of defence against a paused primary that is not the primary
+ * any more; the second is `failoverDetector`. Without them 78 % of acknowledged pushes were lost in such a failover.
+ */
 const SOCKET_TIMEOUT_MS = 2_000;
+/** Longer than BullMQ ever blocks (10 s), or its idle worker would be cut off. */
+const BULLMQ_SOCKET_TIMEOUT_MS = 15_000;
+/** A sentinel that accepts a connection and is silent would be waited for without an end. */
+const SENTINEL_TIMEOUT_MS = 1_000;
+const SENTINEL_RECONNECT_MS = 1_000;
+/** How long a socket that we have closed may take to close. A paused server never does. */
+const DISCONNECT_TIMEOUT_MS = 200;
+const MAX_LOADING_RETRY_MS = 250;
+const FIRST_RECONNECT_DELAY_MS = 50;
 const MAX_RECONNECT_DELAY_MS = 1_000;
+/** A server that turned into a replica says so to every call under way; once is enough to leave it. */
+const LEAVE_AGAIN_MS = 500;
 
 /**
  * A new client like the one described, with the settings of its purpose. The caller owns and closes it.
  *
  * @throws ConfigError for a description that can't be used
  */
-export function duplicateConnection(input: ConnectionInput, { purpose }: { purpose: ConnectionPurpose }): RedisClient {
+export function duplicateConnection(input: ConnectionInput, options: DuplicateOptions): RedisClient {
   checkConnection(input);
-  const settings = settingsFor(purpose);
-  const client = duplicate(input, settings);
+  const client = duplicate(input, settingsFor(options));
   // Without a listener a connection error would end the process; each call reports its own failure.
+  client.on('error', () => {});
+  return client;
+}
+
+/** A new client for one node of a cluster, for signals: any node tells of the messages of all. */
+export function duplicateNode(node: Redis): Redis {
+  // It does not come back by itself: another node may be alive when this one is not.
+  const client = node.duplicate({ ...settingsFor({ purpose: 'signals' }), retryStrategy: () => null });
   client.on('error', () => {});
   return client;
 }
 
 function duplicate(input: ConnectionInput, settings: Settings): RedisClient {
   if (typeof input === 'string') return new Redis(input, settings);
-  if (isCluster(input)) {
-    const { redisOptions = {} } = input.options;
-    const options = {
-      lazyConnect: true,
-      enableOfflineQueue: settings.enableOfflineQueue ?? true,
-      redisOptions: { ...redisOptions, ...settings },
-      clusterRetryStrategy: reconnectDelayMs,
-    } satisfies ClusterOptions;
-    return input.duplicate([], options);
-  }
+  if (isCluster(input)) return duplicateCluster(input, settings);
   if (isClient(input)) return (input as Redis).duplicate(settings);
   return new Redis({ ...input, ...settings });
 }
 
+function duplicateCluster(input: Cluster, settings: Settings): Cluster {
+  const { redisOptions = {} } = input.options;
+  const options = {
+    lazyConnect: true,
+    // Of commands for a node that is just being connected; what the whole cluster can't take we don't send.
+    enableOfflineQueue: true,
+    // Resending is ours: a call that ioredis had sent twice could not be told from one that was never carried out.
+    retryDelayOnFailover: 0,
+    redisOptions: { ...redisOptions, ...settings },
+    clusterRetryStrategy: reconnectDelayMs,
+  } satisfies ClusterOptions;
+  return input.duplicate([], options);
+}
+
 type Settings = Omit<RedisOptions, 'replyMapping'> & { replyMapping: 'legacy' };
 
-function settingsFor(purpose: ConnectionPurpose): Settings {
+function settingsFor({ purpose, blockingMs = 0 }: DuplicateOptions): Settings {
   const common: Settings = {
     // Replies look the same under RESP2 and RESP3.
     replyMapping: 'legacy',
     lazyConnect: true,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
+    maxLoadingRetryTime: MAX_LOADING_RETRY_MS,
     retryStrategy: reconnectDelayMs,
+    reconnectOnError: leaveReplica(),
     failoverDetector: true,
+    sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
+    sentinelReconnectStrategy: () => SENTINEL_RECONNECT_MS,
   };
   switch (purpose) {
     case 'commands':
+      return { ...common, maxRetriesPerRequest: 0, enableOfflineQueue: false, socketTimeout: SOCKET_TIMEOUT_MS + blockingMs };
+    case 'signals':
       return {
         ...common,
         maxRetriesPerRequest: 0,
         enableOfflineQueue: false,
+        autoResubscribe: false,
         socketTimeout: SOCKET_TIMEOUT_MS,
-        // A demoted primary: leave it, ask the sentinels again; the call itself is resent by us.
-        reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
       };
-    case 'signals':
-      return { ...common, maxRetriesPerRequest: null, enableOfflineQueue: true, autoResubscribe: true };
     case 'bullmq':
-      return { ...common, maxRetriesPerRequest: null, enableOfflineQueue: true };
+      return { ...common, maxRetriesPerRequest: null, enableOfflineQueue: true, socketTimeout: BULLMQ_SOCKET_TIMEOUT_MS };
     default:
       return purpose satisfies never;
   }
@@ -86,7 +123,21 @@ function settingsFor(purpose: ConnectionPurpose): Settings {
 
 /** Doubles from 50 ms to a second, less up to half at random, so that a fleet does not come back all at once. */
 function reconnectDelayMs(times: number): number {
-  return Math.ceil(Math.min(MAX_RECONNECT_DELAY_MS, 50 * 2 ** Math.min(times - 1, 10)) * (0.5 + Math.random() / 2));
+  const delayMs = Math.min(MAX_RECONNECT_DELAY_MS, FIRST_RECONNECT_DELAY_MS * 2 ** Math.min(times - 1, 10));
+  return Math.ceil(delayMs * (0.5 + Math.random() / 2));
+}
+
+/**
+ * A primary that has become a replica: leave it and ask again where the primary is. The call itself is resent by us;
+ * resent by ioredis (2) it might be carried out where we don't know of it.
+ */
+function leaveReplica(): (error: Error) => 1 | false {
+  let leftAtMs = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    if (!error.message.startsWith('READONLY') || performance.now() - leftAtMs < LEAVE_AGAIN_MS) return false;
+    leftAtMs = performance.now();
+    return 1;
+  };
 }
 
 /** @throws ConfigError */
@@ -94,25 +145,31 @@ export function checkConnection(input: ConnectionInput): void {
   const refuse = (message: string, received: unknown) => {
     throw new ConfigError('The connection', [{ option: 'connection', message, received }]);
   };
-  if (typeof input === 'string') {
-    if (!URL.canParse(input) || !['redis:', 'rediss:'].includes(new URL(input).protocol)) {
-      refuse('must be a URL such as redis://host:6379 or rediss://host:6380', redactUrl(input));
-    }
-    return;
-  }
+  if (typeof input === 'string') return checkUrl(input, refuse);
   if (typeof input !== 'object' || input === null) {
     refuse('must be a URL, ioredis options, or an ioredis client', input);
   }
   const options = (isClient(input) ? input.options : input) as RedisOptions & { redisOptions?: RedisOptions };
   const keyPrefix = options.keyPrefix ?? options.redisOptions?.keyPrefix;
-  if (keyPrefix) {
-    refuse('must have no keyPrefix: it would rename the keys of the scripts but not those of BullMQ', keyPrefix);
-  }
+  if (keyPrefix) refuse(`${NO_PREFIX}: it would rename the keys of the scripts but not those of BullMQ`, keyPrefix);
 }
 
-/** Hides the password of a URL, also in a text around it. */
+const NO_PREFIX = 'must have no keyPrefix';
+
+function checkUrl(input: string, refuse: (message: string, received: unknown) => void): void {
+  if (!URL.canParse(input) || !/^rediss?:\/\//i.test(input)) {
+    return refuse('must be a URL such as redis://host:6379 or rediss://host:6380', redactUrl(input));
+  }
+  // ioredis takes the query for options, and these before ours.
+  const ours = new Set(['keyPrefix', ...Object.keys(settingsFor({ purpose: 'commands' }))]);
+  const query = [...new URL(input).searchParams.keys()].filter((name) => ours.has(name));
+  if (query.includes('keyPrefix')) return refuse(NO_PREFIX, 'keyPrefix');
+  if (query.length > 0) refuse('must not set in its query what is set here', query.join(', '));
+}
+
+/** Hides the credentials in a URL, also in one that is not valid or stands within a text. */
 export function redactUrl(text: string): string {
-  return text.replace(/(rediss?:\/\/[^:@/\s]*:)[^@\s]*@/g, '$1***@');
+  return text.replace(/(\w+:\/\/)?[^\s]*@/g, '$1***@').replace(/([?&](?:username|password)=)[^&\s]*/g, '$1***');
 }
 
 function isClient(input: ConnectionInput): input is RedisClient {

@@ -1,7 +1,8 @@
 import type { BufferStore } from '../domain/store-port.js';
 import type { ConnectionInput } from './connection.js';
 import { RedisLink } from './redis-link.js';
-import { RedisStore, type RedisStoreOptions } from './redis-store.js';
+import { RedisStore } from './redis-store.js';
+import { parseStoreOptions, type RedisStoreOptions } from './store-options.js';
 
 /** The links of this process, by what describes them: connections don't grow with the number of buffers. */
 const byUrl = new Map<string, SharedLink>();
@@ -34,11 +35,12 @@ class SharedLink {
 /**
  * The buffer of this name in that Redis. Connects with the first call.
  *
- * @throws ConfigError for a connection that can't be used
+ * @throws ConfigError for a connection or options that can't be used
  */
 export function openRedisStore(name: string, connection: ConnectionInput, options: RedisStoreOptions = {}): BufferStore {
+  const settings = parseStoreOptions(name, options);
   const shared = sharedLink(connection);
-  return new RedisStore(name, shared.link, shared.use(), options);
+  return new RedisStore(name, shared.link, shared.use(), settings);
 }
 
 function sharedLink(input: ConnectionInput): SharedLink {

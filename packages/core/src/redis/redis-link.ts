@@ -1,8 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { ClosedError, ConfigError, ProtocolError, StoreOutOfMemoryError, StoreUnavailableError } from '../domain/errors.js';
-import type { CallOptions } from '../domain/store-port.js';
-import { type ConnectionInput, duplicateConnection, isCluster, type RedisClient, redactUrl } from './connection.js';
-import { checkServer } from './server-check.js';
+import { StoreOutOfMemoryError, StoreUnavailableError } from '../domain/errors.js';
+import { isReply, judge } from './call-failure.js';
+import { CommandClient } from './command-client.js';
+import { type ConnectionInput, duplicateConnection, duplicateNode, isCluster, redactUrl } from './connection.js';
+import { DEADLINE_PASSED, type Deadline } from './deadline.js';
+import { type Durability, GroupCommit, type SendCommand } from './group-commit.js';
+import { MemoryWatch } from './memory-watch.js';
+import type { ServerInfo } from './server-check.js';
 import { SignalHub } from './signal-hub.js';
 
 /** One compiled Lua script. */
@@ -12,172 +15,183 @@ export interface Script {
   readonly lua: string;
 }
 
-export const DEFAULT_DEADLINE_MS = 5_000;
-const RESEND_DELAY_MS = 20;
+/** How a call is made. */
+export interface LinkCall {
+  readonly deadline: Deadline;
+  /** Throws when these servers are not to be used. */
+  readonly accept: (servers: readonly ServerInfo[]) => void;
+}
 
-/** Replies that say "not now": the same call may be sent again. */
-const TRANSIENT =
-  /^(LOADING|BUSY|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|UNBLOCKED|MOVED|ASK)\b|^Too many Cluster redirections|^Failed to refresh slots/;
-const FORBIDDEN = /^(WRONGPASS|NOAUTH|NOPERM|ERR invalid password|ERR AUTH)/;
+/** The pause before a call is sent again doubles from one to the other. */
+const FIRST_RESEND_DELAY_MS = 10;
+const MAX_RESEND_DELAY_MS = 250;
+/** Calls in flight or waiting for the connection; far more than a process has that limits what is pending. */
+const MAX_CALLS = 5_000;
 
 /**
- * The connection of a process to one Redis, shared by all buffers that name it: one client for scripts, one for
- * signals.
+ * The connections of a process to one Redis, shared by all buffers that name it: one client for scripts, one for
+ * signals, and one more for each kind of durability.
  *
  * Each call has a deadline of its own. No setting of ioredis is one: with its defaults a call to a dead server fails
- * after 73 s or never, and a timeout of its own leaves the command to be carried out later. So the client here fails
- * fast and queues nothing, and a call whose reply was lost is sent again: every script may be, by its token.
+ * after 73 s or never, and a timeout of its own leaves the command to be carried out later. So the clients here fail
+ * fast and queue nothing, and a call whose reply was lost is sent again: every script may be, by its token.
  */
 export class RedisLink {
-  readonly #client: RedisClient;
-  readonly #hub: SignalHub;
-  #lastError: Error | undefined;
-  #readyWaiters = new Set<(error?: Error) => void>();
-  #checked: Promise<void> | undefined;
-  #closed = false;
+  readonly hub: SignalHub;
+  readonly memory: MemoryWatch;
+  readonly #input: ConnectionInput;
+  readonly #client: CommandClient;
+  readonly #commits = new Map<string, GroupCommit>();
+  #calls = 0;
 
+  /** @throws ConfigError for a connection that can't be used */
   constructor(input: ConnectionInput) {
-    this.#client = duplicateConnection(input, { purpose: 'commands' });
-    this.#client.on('ready', () => this.#wake());
-    this.#client.on('error', (error: Error) => this.#onError(error));
-    // A cluster client has a subscriber connection of its own; a plain one can't do both.
-    this.#hub = new SignalHub(() =>
-      isCluster(this.#client) ? this.#client : duplicateConnection(input, { purpose: 'signals' }),
-    );
+    this.#input = input;
+    this.#client = new CommandClient(input);
+    this.memory = new MemoryWatch(this.#client);
+    this.hub = new SignalHub(() => this.#signalClient());
+    this.#client.redis.on('ready', () => this.hub.retry());
   }
 
-  /** The signals of all buffers on this link. */
-  get hub(): SignalHub {
-    return this.#hub;
+  get isCluster(): boolean {
+    return isCluster(this.#client.redis);
   }
 
   /** Runs a script; resent until it is answered or the deadline has passed. */
-  evaluate(script: Script, keys: readonly string[], args: readonly (string | number)[], call: CallOptions): Promise<unknown> {
-    return this.#call(script.name, () => this.#send(script, [...keys, ...args], keys.length), call);
+  evaluate(script: Script, keys: readonly string[], args: readonly (string | number)[], call: LinkCall): Promise<unknown> {
+    return this.#call(script.name, this.#client, () => sendScript(this.#send, script, keys, args), call);
   }
 
   /** Runs a plain command that may be repeated. */
-  command(name: string, args: readonly (string | number)[], call: CallOptions): Promise<unknown> {
-    return this.#call(name, () => this.#client.call(name, [...args]) as Promise<unknown>, call);
+  command(name: string, args: readonly (string | number)[], call: LinkCall): Promise<unknown> {
+    return this.#call(name, this.#client, () => this.#send(name, args), call);
+  }
+
+  /**
+   * Runs a script, and tells whether so many replicas have what it wrote. A connection that breaks before that is known
+   * has the whole sent again: under its token it is carried out once, and after a failover that lost it, again.
+   */
+  async commit(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+    call: LinkCall,
+    durability: Durability,
+  ): Promise<{ readonly reply: unknown; readonly durable: boolean }> {
+    const commit = this.#commitFor(durability);
+    let known: { readonly reply: unknown } | undefined;
+    const send = async () => {
+      const { reply, confirmed } = await commit.send(keys, (command) => sendScript(command, script, keys, args));
+      known = { reply };
+      return { reply, durable: await confirmed };
+    };
+    try {
+      return await this.#call(script.name, commit.client, send, call);
+    } catch (error) {
+      // It was carried out, and whether the replicas know of it could not be learnt in time.
+      if (known !== undefined && !isReply(error)) return { ...known, durable: false };
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#wake(new ClosedError('The connection to Redis'));
-    await this.#hub.close();
-    this.#client.disconnect();
+    this.#client.close();
+    for (const commit of this.#commits.values()) commit.client.close();
+    await this.hub.close();
   }
 
-  async #call(name: string, send: () => Promise<unknown>, { deadlineMs = DEFAULT_DEADLINE_MS, signal }: CallOptions) {
-    const until = performance.now() + deadlineMs;
-    let sent = false;
-    for (;;) {
-      if (this.#closed) throw new ClosedError('The connection to Redis');
-      try {
-        await this.#ready(until, signal);
-        const reply = send();
-        sent = true;
-        return await withDeadline(reply, until, signal);
-      } catch (error) {
-        if (signal?.aborted) throw signal.reason;
-        if (!(error instanceof DeadlineError)) refuse(name, error as Error);
-        if (error instanceof DeadlineError || performance.now() + RESEND_DELAY_MS >= until) {
-          throw this.#unavailable(name, deadlineMs, sent, error as Error);
-        }
-      }
-      await delay(RESEND_DELAY_MS);
+  readonly #send: SendCommand = (name, args) => this.#client.redis.call(name, [...args]);
+
+  #commitFor(durability: Durability): GroupCommit {
+    const kind = `${durability.replicas} ${durability.timeoutMs}`;
+    const known = this.#commits.get(kind);
+    if (known !== undefined) return known;
+    const commit = new GroupCommit(this.#input, durability);
+    this.#commits.set(kind, commit);
+    return commit;
+  }
+
+  async #call<R>(name: string, client: CommandClient, send: () => Promise<R>, call: LinkCall): Promise<R> {
+    if (this.#calls >= MAX_CALLS) {
+      throw new StoreUnavailableError(`${MAX_CALLS} calls wait for Redis already.`, {
+        outcome: 'not_sent',
+        cause: client.lastError,
+      });
     }
-  }
-
-  async #send({ sha1, lua }: Script, values: (string | number)[], keyCount: number): Promise<unknown> {
+    this.#calls++;
     try {
-      return await this.#client.evalsha(sha1, keyCount, ...values);
-    } catch (error) {
-      if (!(error as Error).message.startsWith('NOSCRIPT')) throw error;
-      return this.#client.eval(lua, keyCount, ...values);
-    }
-  }
-
-  async #ready(until: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#client.status !== 'ready') await this.#becomeReady(until, signal);
-    this.#checked ??= checkServer(this.#client).catch((error: unknown) => {
-      this.#checked = undefined;
-      throw error;
-    });
-    await withDeadline(this.#checked, until, signal);
-  }
-
-  async #becomeReady(until: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#client.status === 'wait' || this.#client.status === 'end') this.#client.connect().catch(() => {});
-    const { promise, waiter } = waiting();
-    this.#readyWaiters.add(waiter);
-    try {
-      await withDeadline(promise, until, signal);
+      return await untilAnswered(name, client, send, call);
     } finally {
-      this.#readyWaiters.delete(waiter);
+      this.#calls--;
     }
   }
 
-  #wake(error?: Error): void {
-    for (const waiter of [...this.#readyWaiters]) waiter(error);
-  }
-
-  #onError(error: Error): void {
-    this.#lastError = error;
-    if (FORBIDDEN.test(error.message)) this.#wake(forbidden(error));
-  }
-
-  #unavailable(name: string, deadlineMs: number, sent: boolean, error: Error): StoreUnavailableError {
-    const cause = error instanceof DeadlineError ? this.#lastError : error;
-    const why = cause === undefined ? '' : ` (${redactUrl(cause.message || String((cause as { code?: string }).code ?? cause.name))})`;
-    const outcome = sent ? 'unknown' : 'not_sent';
-    return new StoreUnavailableError(`Redis did not answer ${name} within ${deadlineMs} ms${why}.`, { outcome, cause });
+  #signalClient() {
+    const { redis } = this.#client;
+    if (!isCluster(redis)) return duplicateConnection(this.#input, { purpose: 'signals' });
+    const nodes = redis.nodes();
+    const node = nodes[Math.floor(Math.random() * nodes.length)];
+    return node && duplicateNode(node);
   }
 }
 
-class DeadlineError extends Error {}
-
-/** Throws what no resending can cure; returns for what may pass. */
-function refuse(name: string, error: Error): void {
-  if (error instanceof ConfigError || error instanceof ClosedError) throw error;
-  // ioredis hangs the whole command on it: payloads and scripts have no place in a log.
-  delete (error as { command?: unknown }).command;
-  if (error.name !== 'ReplyError' || TRANSIENT.test(error.message)) return;
-  if (error.message.startsWith('OOM')) throw new StoreOutOfMemoryError(error);
-  if (FORBIDDEN.test(error.message)) throw forbidden(error);
-  if (error.message.startsWith('BP_')) throw error;
-  throw new ProtocolError(`Redis refused ${name}: ${error.message}`, { cause: error });
+async function untilAnswered<R>(
+  name: string,
+  client: CommandClient,
+  send: () => Promise<R>,
+  { deadline, accept }: LinkCall,
+): Promise<R> {
+  let unanswered = false;
+  for (let pauseMs = FIRST_RESEND_DELAY_MS; ; pauseMs = Math.min(MAX_RESEND_DELAY_MS, pauseMs * 2)) {
+    let sent = false;
+    let failure: Error;
+    try {
+      deadline.signal?.throwIfAborted();
+      accept(await client.ready(deadline));
+      sent = true;
+      return await deadline.within(send());
+    } catch (error) {
+      deadline.signal?.throwIfAborted();
+      failure = error as Error;
+    }
+    if (failure === DEADLINE_PASSED) throw unavailable(name, client, deadline, unanswered || sent);
+    const judged = judge(name, failure);
+    if (judged.kind === 'final') throw judged.error;
+    // Full, and the attempt before may have been carried out: only its token can tell, when there is room again.
+    if (judged.kind === 'out_of_memory' && !unanswered) throw new StoreOutOfMemoryError(failure);
+    if (judged.kind === 'unanswered' && sent) unanswered = true;
+    // The last attempt comes shortly before the end.
+    const leftMs = deadline.leftMs - FIRST_RESEND_DELAY_MS;
+    if (leftMs <= 0) throw unavailable(name, client, deadline, unanswered, failure);
+    await deadline.pause(Math.min(leftMs, pauseMs * (0.5 + Math.random() / 2)));
+  }
 }
 
-function waiting(): { promise: Promise<void>; waiter: (error?: Error) => void } {
-  let waiter: (error?: Error) => void = () => {};
-  const promise = new Promise<void>((resolve, reject) => {
-    waiter = (error) => (error === undefined ? resolve() : reject(error));
-  });
-  return { promise, waiter };
+function unavailable(
+  name: string,
+  { lastError }: CommandClient,
+  { ms }: Deadline,
+  unanswered: boolean,
+  cause: Error | undefined = lastError,
+): StoreUnavailableError {
+  const text = cause === undefined ? '' : cause.message || String((cause as { readonly code?: unknown }).code ?? cause.name);
+  const why = text === '' ? '' : ` (${redactUrl(text)})`;
+  const outcome = unanswered ? 'unknown' : 'not_sent';
+  return new StoreUnavailableError(`Redis did not answer ${name} within ${ms} ms${why}.`, { outcome, cause });
 }
 
-function forbidden(error: Error): ConfigError {
-  const fault = { option: 'connection', message: `Redis refuses this user: ${error.message}`, received: undefined };
-  return new ConfigError('The connection', [fault], { cause: error });
-}
-
-/** Settles with the promise, or rejects at the deadline or the abort; the promise itself goes on unheard. */
-function withDeadline<T>(promise: Promise<T>, until: number, signal: AbortSignal | undefined): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => finish(() => reject(signal?.reason));
-    const timer = setTimeout(() => finish(() => reject(new DeadlineError())), Math.max(0, until - performance.now()));
-    const finish = (settle: () => void) => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      settle();
-    };
-    if (signal?.aborted) return onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
-    promise.then(
-      (value) => finish(() => resolve(value)),
-      (error: unknown) => finish(() => reject(error)),
-    );
-  });
+/** By its hash, and by its text when the server has forgotten it; always alone, never in a pipeline. */
+async function sendScript(
+  send: SendCommand,
+  { sha1, lua }: Script,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  const rest = [keys.length, ...keys, ...args];
+  try {
+    return await send('evalsha', [sha1, ...rest]);
+  } catch (error) {
+    if (!(error as Error).message.startsWith('NOSCRIPT')) throw error;
+    return send('eval', [lua, ...rest]);
+  }
 }

@@ -1,20 +1,27 @@
 import { configOfFields } from '../domain/config-fields.js';
-import { ProtocolError, StaleTokenError, StoreUnavailableError, type StoreToken, TokenExpiredError } from '../domain/errors.js';
+import { ConfigError, ProtocolError, StoreOutOfMemoryError, type StoreToken } from '../domain/errors.js';
 import type * as port from '../domain/store-port.js';
+import { aboutToken, isReply } from './call-failure.js';
+import { Deadline } from './deadline.js';
 import type { ScriptDescriptor } from './define-script.js';
 import { BufferKeys } from './keys.js';
 import { readDeadLetters, readEvents } from './read-streams.js';
-import type { RedisLink, Script } from './redis-link.js';
+import type { LinkCall, RedisLink, Script } from './redis-link.js';
 import * as descriptors from './script-descriptors.js';
+import { type ServerInfo, type StoreWarning, serverFaults, serverWarnings } from './server-check.js';
 import { snapshotScript } from './snapshot-script.js';
+import type { StoreSettings } from './store-options.js';
 
-/** What a store can be given to behave otherwise. */
-export interface RedisStoreOptions {
-  /** How long a call may wait for Redis, in ms, where the call does not say. Default 5,000. */
-  readonly deadlineMs?: number | undefined;
-  /** Changes the text of each script before it is sent; for tests that need a clock of their own. */
-  readonly transformScript?: ((script: Script) => Script) | undefined;
-}
+/** A buffer that vanishes again while it is being declared again is given up after so many times. */
+const MAX_DECLARATIONS = 3;
+
+/** Sends one script of the store. */
+type SendScript<Answer> = (
+  script: Script,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+  call: LinkCall,
+) => Promise<Answer>;
 
 /** A buffer in Redis: each method is one script call. */
 export class RedisStore implements port.BufferStore {
@@ -22,32 +29,43 @@ export class RedisStore implements port.BufferStore {
   readonly #keys: BufferKeys;
   readonly #link: RedisLink;
   readonly #release: () => Promise<void>;
-  readonly #options: RedisStoreOptions;
+  readonly #settings: StoreSettings;
+  readonly #warned = new Set<StoreWarning['code']>();
+  /** Those that were found fit. */
+  #servers: readonly ServerInfo[] | undefined;
   #declaration: port.ConfigureRequest | undefined;
 
   /** `release` gives the link back when the store is closed. */
-  constructor(name: string, link: RedisLink, release: () => Promise<void>, options: RedisStoreOptions = {}) {
+  constructor(name: string, link: RedisLink, release: () => Promise<void>, settings: StoreSettings) {
     this.name = name;
     this.#keys = new BufferKeys(name);
     this.#link = link;
     this.#release = release;
-    this.#options = options;
+    this.#settings = settings;
   }
 
-  configure(request: port.ConfigureRequest, call?: port.CallOptions): Promise<port.ConfigureReply> {
-    if (request.action === 'declare') this.#declaration = request;
-    return this.#run(descriptors.configureScript, request, call);
+  async configure(request: port.ConfigureRequest, call?: port.CallOptions): Promise<port.ConfigureReply> {
+    const reply = await this.#run(descriptors.configureScript, request, call);
+    if (request.action === 'declare' && reply.kind === 'ok') this.#declaration = request;
+    return reply;
   }
 
   async config(call: port.CallOptions = {}): Promise<port.StoredConfig | undefined> {
-    const flat = (await this.#link.command('hgetall', [this.#keys.key('config')], this.#limits(call))) as string[];
+    const flat = (await this.#link.command('hgetall', [this.#keys.key('config')], this.#call(call))) as string[];
     const fields = Array.isArray(flat) ? pairs(flat) : (flat as Record<string, string>);
     if (fields.version === undefined) return undefined;
     return { version: Number(fields.version), config: configOfFields(fields) };
   }
 
-  push(request: port.PushRequest, call?: port.CallOptions): Promise<port.PushReply> {
-    return this.#runOnce(descriptors.pushScript, request, request.token, call);
+  async push(request: port.PushRequest, call?: port.CallOptions): Promise<port.PushReply> {
+    const { durability, memoryHeadroom } = this.#settings;
+    if (memoryHeadroom > 0 && this.#link.memory.share > 1 - memoryHeadroom) throw new StoreOutOfMemoryError(nearlyFull(memoryHeadroom));
+    if (durability === undefined) return this.#runOnce(descriptors.pushScript, request, request.token, call);
+    const { decode } = descriptors.pushScript;
+    const { reply, durable } = await this.#sendOnce(descriptors.pushScript, request, request.token, call, (...script) =>
+      this.#link.commit(...script, durability),
+    );
+    return { ...decode(reply), durable };
   }
 
   ticket(request: port.TicketRequest, call?: port.CallOptions): Promise<port.TicketReply> {
@@ -95,7 +113,7 @@ export class RedisStore implements port.BufferStore {
   ): Promise<port.DeadLetter[]> {
     const newest = before === undefined ? '+' : `(${before}`;
     const args = [this.#keys.key('dead'), newest, '-', 'COUNT', limit];
-    return readDeadLetters(await this.#link.command('xrevrange', args, this.#limits(call)));
+    return readDeadLetters(await this.#link.command('xrevrange', args, this.#call(call)));
   }
 
   async events(
@@ -103,7 +121,7 @@ export class RedisStore implements port.BufferStore {
     call: port.CallOptions = {},
   ): Promise<port.StoreEvent[]> {
     const args = [this.#keys.key('events'), after === undefined ? '-' : `(${after}`, '+', 'COUNT', limit];
-    return readEvents(await this.#link.command('xrange', args, this.#limits(call)));
+    return readEvents(await this.#link.command('xrange', args, this.#call(call)));
   }
 
   subscribe(listener: (signal: port.Signal) => void): Promise<() => Promise<void>> {
@@ -111,7 +129,7 @@ export class RedisStore implements port.BufferStore {
   }
 
   async destroy(call: port.CallOptions = {}): Promise<void> {
-    const limits = this.#limits(call);
+    const limits = this.#call(call);
     const batches = (await this.#link.command('hkeys', [this.#keys.key('batches')], limits)) as string[];
     const keys = [...this.#keys.all, ...batches.map((id) => this.#keys.batch(id))];
     for (let first = 0; first < keys.length; first += 1000) {
@@ -123,32 +141,33 @@ export class RedisStore implements port.BufferStore {
     return this.#release();
   }
 
-  #limits(call: port.CallOptions): port.CallOptions {
-    const { deadlineMs } = this.#options;
-    return deadlineMs === undefined ? call : { deadlineMs, ...call };
+  #call({ deadlineMs = this.#settings.deadlineMs, signal }: port.CallOptions = {}): LinkCall {
+    return { deadline: new Deadline(deadlineMs, signal), accept: (servers) => this.#accept(servers) };
+  }
+
+  /** Once for each connection that is made. */
+  #accept(servers: readonly ServerInfo[]): void {
+    if (servers === this.#servers) return;
+    const { allowKeyEviction, durability } = this.#settings;
+    const demands = { cluster: this.#link.isCluster, allowKeyEviction, replicas: durability?.replicas ?? 0 };
+    const faults = servers.flatMap((info) => serverFaults(info, demands));
+    if (faults.length > 0) throw new ConfigError('The Redis server', faults);
+    this.#servers = servers;
+    for (const warning of servers.flatMap((info) => serverWarnings(info, demands))) this.#warn(warning);
+  }
+
+  #warn(warning: StoreWarning): void {
+    if (this.#warned.has(warning.code)) return;
+    this.#warned.add(warning.code);
+    this.#settings.onWarning(warning);
   }
 
   async #run<Request, Reply>(
     descriptor: ScriptDescriptor<Request, Reply>,
     request: Request,
-    call: port.CallOptions = {},
+    call?: port.CallOptions,
   ): Promise<Reply> {
-    const { keys, args } = descriptor.encode(request);
-    const script = this.#options.transformScript?.(descriptor.script) ?? descriptor.script;
-    const own = keys.map((key) => this.#keys.key(key));
-    const all = descriptor.bufferKeys ? [...this.#keys.all, ...own] : own;
-    const limits = this.#limits(call);
-    try {
-      return descriptor.decode(await this.#link.evaluate(script, all, args, limits));
-    } catch (error) {
-      if (!isReply(error)) throw error;
-      if (!error.message.startsWith('BP_NOT_DECLARED') || this.#declaration === undefined) {
-        throw new ProtocolError(error.message, { cause: error });
-      }
-    }
-    // Redis came back empty. Declare the buffer again, and go on: what it held is gone with its memory.
-    await this.#run(descriptors.configureScript, this.#declaration, call);
-    return descriptor.decode(await this.#link.evaluate(script, all, args, limits));
+    return descriptor.decode(await this.#send(descriptor, request, this.#call(call), this.#evaluate));
   }
 
   async #runOnce<Request, Reply>(
@@ -157,27 +176,62 @@ export class RedisStore implements port.BufferStore {
     token: StoreToken,
     call?: port.CallOptions,
   ): Promise<Reply> {
+    return descriptor.decode(await this.#sendOnce(descriptor, request, token, call, this.#evaluate));
+  }
+
+  readonly #evaluate: SendScript<unknown> = (...script) => this.#link.evaluate(...script);
+
+  async #sendOnce<Request, Answer>(
+    descriptor: ScriptDescriptor<Request, unknown>,
+    request: Request,
+    token: StoreToken,
+    call: port.CallOptions | undefined,
+    send: SendScript<Answer>,
+  ): Promise<Answer> {
     try {
-      return await this.#run(descriptor, request, call);
+      return await this.#send(descriptor, request, this.#call(call), send);
     } catch (error) {
       throw aboutToken(error, token);
     }
   }
-}
 
-/** Adds the token to an unknown outcome, and names the two refusals of a token. */
-function aboutToken(error: unknown, token: StoreToken): unknown {
-  if (error instanceof StoreUnavailableError && error.outcome === 'unknown') {
-    return new StoreUnavailableError(error.message, { outcome: 'unknown', token, cause: error.cause });
+  async #send<Request, Answer>(
+    descriptor: ScriptDescriptor<Request, unknown>,
+    request: Request,
+    call: LinkCall,
+    send: SendScript<Answer>,
+  ): Promise<Answer> {
+    const { keys, args } = descriptor.encode(request);
+    const script = this.#settings.transformScript(descriptor.script);
+    const own = keys.map((key) => this.#keys.key(key));
+    const all = descriptor.bufferKeys ? [...this.#keys.all, ...own] : own;
+    for (let declarations = 0; ; declarations++) {
+      try {
+        return await send(script, all, args, call);
+      } catch (error) {
+        if (!isReply(error)) throw error;
+        const declaration = error.message.startsWith('BP_NOT_DECLARED') ? this.#declaration : undefined;
+        if (declaration === undefined || declarations >= MAX_DECLARATIONS) {
+          throw new ProtocolError(error.message, { cause: error });
+        }
+        await this.#declareAgain(declaration, call);
+      }
+    }
   }
-  const text = error instanceof Error ? error.message : '';
-  if (text.startsWith('BP_STALE')) return new StaleTokenError(token);
-  if (text.startsWith('BP_TOKEN_EXPIRED')) return new TokenExpiredError(token);
-  return error;
+
+  /**
+   * Redis came back empty: what the buffer held is gone with its memory. Several may find so at the same time, and
+   * declare the same; one that states other limits than the first is not heard, as the buffer goes on either way.
+   */
+  async #declareAgain(declaration: port.ConfigureRequest, call: LinkCall): Promise<void> {
+    await this.#send(descriptors.configureScript, declaration, call, this.#evaluate);
+    const message = `Redis had lost buffer "${this.name}" with all that it held; it was declared again.`;
+    this.#settings.onWarning({ code: 'buffer_reset', message });
+  }
 }
 
-function isReply(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'ReplyError';
+function nearlyFull(headroom: number): Error {
+  return new Error(`Redis uses more than ${Math.round((1 - headroom) * 100)} % of its maxmemory (option memoryHeadroom).`);
 }
 
 function pairs(flat: readonly string[]): Record<string, string> {

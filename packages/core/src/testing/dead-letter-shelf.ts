@@ -1,6 +1,6 @@
+import { Deque } from '../domain/deque.js';
 import type { DeadLetter } from '../domain/store-port.js';
 import { compareCallIds } from './call-id.js';
-import { Deque } from './deque.js';
 import type { StoredItem } from './ready-lanes.js';
 
 /** A dead letter and its item as it goes back into a lane. */

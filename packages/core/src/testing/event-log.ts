@@ -1,24 +1,23 @@
+import { BoundedBuffer } from '../domain/bounded-buffer.js';
 import type { StoreEvent } from '../domain/store-port.js';
 import { compareCallIds } from './call-id.js';
-import { Deque } from './deque.js';
 
 const KEPT = 1_000;
 
 /** The newest events of a buffer. */
 export class EventLog {
-  readonly #events = new Deque<StoreEvent>();
+  readonly #events = new BoundedBuffer<StoreEvent>(KEPT);
 
   append(event: StoreEvent): void {
-    this.#events.push(event);
-    if (this.#events.length > KEPT) this.#events.shift();
+    this.#events.pushWithEviction(event);
   }
 
   /** Oldest first. */
   after(id: string | undefined, limit: number): StoreEvent[] {
     const found: StoreEvent[] = [];
-    for (let i = 0; i < this.#events.length && found.length < limit; i++) {
-      const event = this.#events.at(i);
-      if (event !== undefined && (id === undefined || compareCallIds(event.id, id) > 0)) found.push(event);
+    for (const event of this.#events) {
+      if (found.length >= limit) break;
+      if (id === undefined || compareCallIds(event.id, id) > 0) found.push(event);
     }
     return found;
   }

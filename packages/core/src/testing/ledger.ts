@@ -1,8 +1,8 @@
-import { drainRateAt, type DrainRate, NO_DRAIN } from '../domain/drain-rate.js';
-import { initialControl, type IntervalControl } from '../domain/interval-law.js';
+import { type DrainRate, drainRateAt, NO_DRAIN } from '../domain/drain-rate.js';
+import { type IntervalControl, initialControl } from '../domain/interval-law.js';
+import type { Lane } from '../domain/lane.js';
 import type { BackpressureState, Fill } from '../domain/state.js';
 import type { ConfigureRequest, Counters, RefusalReason, Vitals } from '../domain/store-port.js';
-import type { Lane } from '../domain/lane.js';
 import { BatchTable } from './batch-table.js';
 import { ConfigBook } from './config-book.js';
 import { DeadLetterShelf } from './dead-letter-shelf.js';
@@ -15,7 +15,7 @@ import { TicketLine } from './ticket-line.js';
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** {@link Counters} that can be raised. */
-export interface Tally extends Omit<Writable<Counters>, 'refused' | 'evicted'> {
+interface Tally extends Omit<Writable<Counters>, 'refused' | 'evicted'> {
   readonly refused: Record<RefusalReason, number>;
   readonly evicted: Record<Lane, number>;
 }

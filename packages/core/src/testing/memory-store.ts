@@ -63,7 +63,8 @@ export class MemoryStore implements BufferStore {
   /** @throws ConfigError when what would be in force is not valid; nothing is changed then. */
   async configure(request: ConfigureRequest): Promise<ConfigureReply> {
     this.#refuseIfClosed();
-    if (this.#ledger !== undefined || request.action === 'patch') return this.#carryOut((step) => configure(step, request));
+    if (this.#ledger !== undefined || request.action === 'patch')
+      return this.#carryOut((step) => configure(step, request));
     this.#ledger = openLedger(request, this.#now());
     return this.#carryOut((step) => {
       enforceConfig(step);
@@ -164,7 +165,8 @@ export class MemoryStore implements BufferStore {
 
   #declared(): Ledger {
     this.#refuseIfClosed();
-    if (this.#ledger === undefined) throw new ProtocolError(`BP_NOT_DECLARED: buffer "${this.name}" has no configuration.`);
+    if (this.#ledger === undefined)
+      throw new ProtocolError(`BP_NOT_DECLARED: buffer "${this.name}" has no configuration.`);
     return this.#ledger;
   }
 

@@ -1,6 +1,6 @@
+import { Deque } from '../domain/deque.js';
 import type { ItemRecord } from '../domain/item-record.js';
 import { LANES, type Lane } from '../domain/lane.js';
-import { Deque } from './deque.js';
 
 /** An item as the store holds it: the UTF-8 length of the payload is measured once. */
 export interface StoredItem {
@@ -10,7 +10,11 @@ export interface StoredItem {
 
 /** The items that wait for their first take, one queue per lane. */
 export class ReadyLanes {
-  readonly #lanes: Readonly<Record<Lane, Deque<StoredItem>>> = { high: new Deque(), normal: new Deque(), low: new Deque() };
+  readonly #lanes: Readonly<Record<Lane, Deque<StoredItem>>> = {
+    high: new Deque(),
+    normal: new Deque(),
+    low: new Deque(),
+  };
   readonly #bytes: Record<Lane, number> = { high: 0, normal: 0, low: 0 };
 
   get count(): number {

@@ -4,7 +4,7 @@ import { observeLatency } from '../domain/interval-law.js';
 import { countedLatencyMs } from '../domain/latency-histogram.js';
 import type { BatchSettlement, ItemSettlement, SettleReply, SettleRequest } from '../domain/store-port.js';
 import type { LeasedBatch } from './batch-table.js';
-import { buryAll, failBatch, type FailureCount, type FatalItem, retryLater } from './failure.js';
+import { buryAll, type FailureCount, type FatalItem, failBatch, retryLater } from './failure.js';
 import type { StoredItem } from './ready-lanes.js';
 import type { SettledPart } from './session-book.js';
 import type { Step } from './step.js';
@@ -38,7 +38,6 @@ function settleBatch(step: Step, batch: LeasedBatch, request: SettleRequest): Om
   const { settlement, jitter, minRetryDelayMs = 0, latencyMs } = request;
   const { tally } = step.ledger;
   step.raise();
-  step.giveRoom();
   const context = { attempts: batch.attempts + 1, jitter, draining: step.draining, minDelayMs: minRetryDelayMs };
   const delayMs = retryDelayMs(step.config.backoff, context);
   const { retried, dead } = carryOut(step, batch, settlement, delayMs);
@@ -46,7 +45,8 @@ function settleBatch(step: Step, batch: LeasedBatch, request: SettleRequest): Om
   const flushed = released ? 0 : batch.items.length - retried - dead;
   tally.flushed += flushed;
   tally.batchesSettled++;
-  step.countLeaving(flushed + dead);
+  step.letOut(flushed + dead);
+  step.followFill();
   if (!released) observe(step, latencyMs);
   return { kind: 'settled', flushed, retried, dead, retryAfterMs: retried > 0 ? delayMs : 0 };
 }

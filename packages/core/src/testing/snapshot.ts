@@ -23,7 +23,7 @@ export function snapshotOf(ledger: Ledger, nowMs: number): Snapshot {
     stateSinceMs: ledger.stateSinceMs,
     intakePaused: ledger.intakePaused,
     flushPaused: ledger.flushPaused,
-    drainUntilMs: ledger.drainUntilMs,
+    drainUntilMs: drained ? 0 : ledger.drainUntilMs,
     lastFlushLatencyMs: ledger.lastFlushLatencyMs,
     nodes,
     slots: nodes.reduce((sum, { slots }) => sum + slots, 0),

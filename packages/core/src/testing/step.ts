@@ -99,14 +99,16 @@ export class Step {
     ledger.tally.deadTrimmed += ledger.shelf.add({ letter, stored }, this.config.deadLetterLimit);
   }
 
-  /** Items were flushed or died: the measured drain rate knows of it. */
-  countLeaving(items: number): void {
-    if (items > 0) this.ledger.drainRate = countLeaving(this.ledger.drainRate, items, this.nowMs);
+  /** Items were flushed or died: there is room, and the measured drain rate knows of it. */
+  letOut(items: number): void {
+    if (items === 0) return;
+    this.giveRoom();
+    this.ledger.drainRate = countLeaving(this.ledger.drainRate, items, this.nowMs);
   }
 
   /** Removes tickets that nobody renewed: a producer that died must not hold a place for ever. Once per call. */
   pruneLine(): void {
-    if (this.#pruned || this.ledger.line.count === 0) return;
+    if (this.#pruned || this.config.strategy !== 'block' || this.ledger.line.count === 0) return;
     this.#pruned = true;
     if (this.ledger.line.prune(this.nowMs, MAX_PRUNED) > 0) this.giveRoom();
   }

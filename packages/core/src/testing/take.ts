@@ -37,11 +37,10 @@ function sweepLostLeases(step: Step): void {
     const lost = batches.expired(step.nowMs);
     if (lost === undefined) break;
     step.raise();
-    step.giveRoom();
     tally.leasesLost++;
-    step.countLeaving(failBatch(step, lost, 'lease lost', 0).dead);
+    step.letOut(failBatch(step, lost, 'lease lost', 0).dead);
+    step.followFill();
   }
-  step.followFill();
 }
 
 function takeNew(step: Step, batchId: string): Taken {

@@ -33,7 +33,8 @@ export class Timetable {
 
   /** Moves everything to one time. */
   setAll(atMs: number): void {
-    for (const { id } of [...this.#sorted]) this.set(id, atMs);
+    const ids = this.#sorted.map(({ id }) => id);
+    for (const id of ids) this.set(id, atMs);
   }
 
   clear(): void {

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 --- configure - declares what a definition states, or changes options at run time, for the whole fleet.
 -- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
 -- ARGV[1] action declare or patch
@@ -11,7 +11,7 @@
 -- Returns {'conflict', version}: somebody else changed it in between, nothing was written
 -- Errors BP_LAYOUT, BP_BAD_CONFIG, BP_NOT_DECLARED (patch of a buffer that nobody declared)
 -- A limit of NaN would be no limit at all: a value that looks like one is refused here too
--- Holds I5 one limit
+-- Holds I5 one limit, I7 (a consumer must be able to start, and to drain, on a full Redis)
 -- Cost O(options)
 --- @include "open_buffer"
 --- @include "move_state"

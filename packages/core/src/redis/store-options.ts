@@ -1,0 +1,84 @@
+import * as z from 'zod';
+import { ConfigError } from '../domain/errors.js';
+import type { Durability } from './group-commit.js';
+import type { Script } from './redis-link.js';
+import type { StoreWarning } from './server-check.js';
+
+/** What a store in Redis can be given to behave otherwise. */
+export interface RedisStoreOptions {
+  /** How long a call may wait for Redis, in ms, where the call does not say. Default 5,000. */
+  readonly deadlineMs?: number | undefined;
+  /**
+   * Waits with each push until so many replicas have it (1 to 100), for `timeoutMs` (1 to 60,000) at most, and tells in
+   * its result whether they had. Pushes under way at the same time share one wait. Default: pushes don't wait, and a
+   * failover may lose those that were accepted last. More replicas survive more failures, and wait for the slowest.
+   */
+  readonly durability?: Durability | undefined;
+  /**
+   * The share of Redis' `maxmemory` that pushes leave free: 0 to below 1, default 0.05. Flushing, BullMQ and the buffers
+   * of connections need room too. A larger share refuses earlier; at 0 only Redis itself refuses.
+   */
+  readonly memoryHeadroom?: number | undefined;
+  /**
+   * Accepts a Redis whose `maxmemory-policy` lets it evict keys. Default false: when it is full such a server deletes
+   * parts of a buffer, which nothing can put right.
+   */
+  readonly allowKeyEviction?: boolean | undefined;
+  /** Is told once of each thing that can lose items; see {@link StoreWarning}. Default: nobody is told. */
+  readonly onWarning?: ((warning: StoreWarning) => void) | undefined;
+  /** Changes the text of each script before it is sent; for tests that need a clock of their own. */
+  readonly transformScript?: ((script: Script) => Script) | undefined;
+}
+
+/** The options with their defaults. */
+export interface StoreSettings {
+  readonly deadlineMs: number;
+  readonly durability: Durability | undefined;
+  readonly memoryHeadroom: number;
+  readonly allowKeyEviction: boolean;
+  readonly onWarning: (warning: StoreWarning) => void;
+  readonly transformScript: (script: Script) => Script;
+}
+
+const DEFAULT_DEADLINE_MS = 5_000;
+const DEFAULT_MEMORY_HEADROOM = 0.05;
+
+const wholeNumber = (min: number, max: number) => {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+};
+const HEADROOM = 'must be a number from 0 to below 1';
+
+const schema = z.object({
+  deadlineMs: wholeNumber(1, 2_147_483_647).default(DEFAULT_DEADLINE_MS),
+  durability: z
+    .strictObject(
+      { replicas: wholeNumber(1, 100), timeoutMs: wholeNumber(1, 60_000) },
+      { error: (issue) => (issue.code === 'unrecognized_keys' ? 'has an unknown option' : 'must be { replicas, timeoutMs }') },
+    )
+    .optional(),
+  memoryHeadroom: z
+    .number({ error: HEADROOM })
+    .refine((share) => share >= 0 && share < 1, { error: HEADROOM })
+    .default(DEFAULT_MEMORY_HEADROOM),
+  allowKeyEviction: z.boolean({ error: 'must be true or false' }).default(false),
+});
+
+/**
+ * Checks the options of a store; others may stand beside them.
+ *
+ * @throws ConfigError that lists every fault
+ */
+export function parseStoreOptions(name: string, options: RedisStoreOptions): StoreSettings {
+  const parsed = schema.safeParse(options);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map(({ path, message }) => ({
+      option: path.join('.'),
+      message,
+      received: path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], options),
+    }));
+    throw new ConfigError(`The store of buffer "${name}"`, faults);
+  }
+  const { onWarning = () => {}, transformScript = (script: Script) => script } = options;
+  return { ...parsed.data, durability: parsed.data.durability, onWarning, transformScript };
+}

@@ -1,0 +1,116 @@
+import { ProtocolError } from '@backpressure/core';
+import type {
+  BatchSettlement,
+  BufferStore,
+  ConfigureRequest,
+  FleetNode,
+  GateRequest,
+  ItemSettlement,
+  PushItem,
+} from '@backpressure/core/store';
+
+/** One script call as Redis recorded it. */
+export interface RecordedCall {
+  readonly script: string;
+  /** The time that the script read. */
+  readonly nowMs: number;
+  readonly session: string;
+  readonly args: readonly string[];
+  readonly answer: readonly unknown[];
+}
+
+/** Reads an entry of the record. Lua's tables are JSON objects when they are empty. */
+export function readCall(text: string): RecordedCall {
+  const [script, nowMs, session, args, answer] = JSON.parse(text) as [string, number, string, unknown, unknown];
+  return { script, nowMs, session, args: listOf(args).map(String), answer: listOf(answer).map(whole) };
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** Redis cuts the fractions of the numbers that a script returns. */
+function whole(value: unknown): unknown {
+  return typeof value === 'number' ? Math.trunc(value) : value;
+}
+
+/** The same call upon another store: the inverse of what the Redis store encodes, written from the headers of the scripts. */
+export function callUpon(store: BufferStore, { script, session, args }: RecordedCall): Promise<unknown> {
+  const arg = (i: number) => args[i] ?? '';
+  switch (script) {
+    case 'push':
+      return store.push({ token: { session, seq: Number(arg(0)) }, items: args.slice(2).map((text, i) => offerOf(text, arg(1)[i])) });
+    case 'take':
+      return store.take({ batchId: arg(0) });
+    case 'settle':
+      return store.settle({
+        token: { session, seq: Number(arg(0)) },
+        batchId: arg(1),
+        settlement: settlementOf(arg(2), arg(7), args.slice(8)),
+        latencyMs: arg(3) === '' ? undefined : Number(arg(3)),
+        jitter: Number(arg(4)),
+        minRetryDelayMs: Number(arg(5)),
+        ...(arg(6) === '' ? {} : { next: { batchId: arg(6) } }),
+      });
+    case 'extend':
+      return store.extend({ batchId: arg(0) });
+    case 'ticket':
+      return arg(0) === 'renew'
+        ? store.ticket({ action: 'renew', ids: args.slice(3) })
+        : store.ticket({ action: 'cancel', token: { session, seq: Number(arg(1)) }, ids: args.slice(3), reason: arg(2) as 'timeout' | 'aborted' });
+    case 'heartbeat':
+      return store.heartbeat({ node: nodeOf(arg(0)), ttlMs: Number(arg(1)) });
+    case 'gate':
+      return store.gate(gateOf(args));
+    case 'purge':
+      return store.purge();
+    case 'configure':
+      return store.configure(configurationOf(args));
+    default:
+      throw new ProtocolError(`The record holds a call of ${script}, which the checker does not know.`);
+  }
+}
+
+const WAITS = { n: 'never', e: 'enqueue', h: 'held' } as const;
+const LANES = { h: 'high', n: 'normal', l: 'low' } as const;
+
+/** An offer was cut after id and lane; what follows is the length of its payload. */
+function offerOf(text: string, wait = 'n'): PushItem {
+  const lane = LANES[text[27] as keyof typeof LANES];
+  return { id: text.slice(0, 27), lane, payload: 'x'.repeat(Number(text.slice(28))), wait: WAITS[wait as keyof typeof WAITS] };
+}
+
+function settlementOf(kind: string, outcomes: string, causes: readonly string[]): BatchSettlement {
+  if (kind === 'failed') return { kind, cause: causes[0] ?? '' };
+  if (kind !== 'items') return { kind: kind as 'acked' | 'released' };
+  const left = [...causes];
+  const items = [...outcomes].map((outcome): ItemSettlement => {
+    if (outcome === 'a') return { outcome: 'acked' };
+    return { outcome: outcome === 'd' ? 'dead' : 'retry', cause: left.shift() ?? '' };
+  });
+  return { kind, items };
+}
+
+function nodeOf(text: string): FleetNode {
+  const [role = '', slots = '', ...id] = text.split(':');
+  return { role: role as FleetNode['role'], slots: Number(slots), id: id.join(':') };
+}
+
+function gateOf([action, first, second]: readonly string[]): GateRequest {
+  switch (action) {
+    case 'pause':
+      return { action, intake: first === '1', flush: second === '1' };
+    case 'drain':
+      return { action, timeoutMs: Number(first) };
+    default:
+      return { action: 'resume' };
+  }
+}
+
+function configurationOf([action, mode = '', , stated = '', ...flat]: readonly string[]): ConfigureRequest {
+  const pairs = Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] ?? '', flat[2 * i + 1] ?? ''] as const);
+  const first = Object.fromEntries(pairs.slice(0, Number(stated)));
+  if (action === 'patch') return { action, fields: first, expectedVersion: Number(mode) };
+  const complete = Object.fromEntries(pairs.slice(Number(stated)));
+  return { action: 'declare', stated: first, complete, onConfigMismatch: mode as 'error' | 'adopt' | 'apply' };
+}

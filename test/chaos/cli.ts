@@ -1,0 +1,10 @@
+import { check } from './check/check.js';
+import { DEFAULT_OPTIONS } from './options.js';
+import { importFromRoot } from './rig/root.js';
+import { runChaos } from './rig/run.js';
+const h = await runChaos({ ...DEFAULT_OPTIONS, seconds: Number(process.argv[2] ?? 6), seed: Number(process.argv[3] ?? 1), keep: true }, { log: console.error });
+console.time('check');
+const f = await check(h, await importFromRoot('packages/core/dist/redis/script-descriptors.js') as never);
+console.timeEnd('check');
+console.log(JSON.stringify(f, undefined, 1));
+console.log(h.peakBytes, h.usedMemory, h.residue, h.errors.slice(0, 5), h.stalls.length);

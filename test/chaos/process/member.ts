@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import { nowUs } from '../clock.js';
+import { Journal } from '../history/journal.js';
+import type { StallLine } from '../history/lines.js';
+import { mutantNamed } from '../mutants/mutants.js';
+import { hookStores } from './hook.js';
+import { memoized, recorded, type Transform } from './recording.js';
+import { memberId, type ProcessSpec } from './spec.js';
+
+const WATCH_MS = 50;
+/** Less is the ordinary noise of a busy machine. */
+const STALL_MS = 250;
+
+/** Every process of the fleet: a witness on its store, told apart by place and incarnation. */
+export function joinFleet(spec: ProcessSpec): { readonly id: string; leave(): Promise<void> } {
+  const id = memberId(spec);
+  const { mutant: name, record } = spec.options;
+  const mutant = name === undefined ? undefined : mutantNamed(name);
+  const steps: Transform[] = [];
+  if (mutant?.kind === 'script') steps.push(mutant.transform);
+  if (record) steps.push(recorded);
+  const leave = hookStores({
+    redisUrl: spec.redisUrl,
+    journalPath: join(spec.dir, `store-${id}.ndjson`),
+    transformScript: steps.length === 0 ? undefined : memoized((script) => steps.reduce((text, step) => step(text), script)),
+    bug: mutant?.kind === 'client' ? mutant.wrap : undefined,
+  });
+  return { id, leave };
+}
+
+/**
+ * Writes down when this process was not served by the machine for a while, which may cost it a lease as surely as a
+ * fault. Returns the function that ends it.
+ */
+export function watchStalls(journal: Journal<StallLine>): () => void {
+  let lastUs = nowUs();
+  const timer = setInterval(() => {
+    const at = nowUs();
+    const ms = Math.round((at - lastUs) / 1_000) - WATCH_MS;
+    lastUs = at;
+    if (ms >= STALL_MS) journal.write({ kind: 'stall', at, ms });
+  }, WATCH_MS);
+  return () => clearInterval(timer);
+}
+
+/** Runs what is to run when this process is asked to leave. It then ends by itself, if nothing is left behind. */
+export function onLeave(leave: () => Promise<void>): void {
+  process.once('SIGTERM', () => {
+    leave().catch((error: unknown) => {
+      process.stderr.write(`leave: ${String(error)}\n`);
+      process.exitCode = 1;
+    });
+  });
+}
+
+/** Tells the rig that this process is at work. */
+export function sayReady(): void {
+  process.stdout.write('ready\n');
+}

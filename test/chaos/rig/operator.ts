@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import { BackpressureAdmin, defineBuffer } from '@backpressure/core';
+import { type BufferStore, openRedisStore } from '@backpressure/core/store';
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { Journal } from '../history/journal.js';
+import type { StoreLine } from '../history/lines.js';
+import { BUFFER_NAME, bufferSpec, type ChaosItem, type RunOptions } from '../options.js';
+import { memoized, recorded } from '../process/recording.js';
+import { witnessStore } from '../process/witness-store.js';
+import { type ChaosRedis, patiently } from './redis.js';
+
+/** The operator of the run: changes limits, pauses, and does to Redis what an operator might. Past every proxy. */
+export class Operator {
+  readonly #redis: Redis;
+  readonly #store: BufferStore;
+  readonly #admin: BackpressureAdmin<ChaosItem>;
+  readonly #queue: Queue;
+  readonly #queueRedis: Redis;
+  readonly #limit: number;
+
+  constructor(options: RunOptions, server: ChaosRedis, dir: string) {
+    this.#redis = server.connect();
+    const transform = options.record ? { transformScript: memoized(recorded) } : {};
+    this.#store = openRedisStore(BUFFER_NAME, server.url, transform);
+    const journal = new Journal<StoreLine>(join(dir, 'store-operator.ndjson'));
+    const store = { ...passedOn(this.#store), ...witnessStore(this.#store, journal) };
+    this.#admin = new BackpressureAdmin(defineBuffer(bufferSpec(options)), { store });
+    this.#queueRedis = server.connect();
+    this.#queue = new Queue('flush', { prefix: `bp:{${BUFFER_NAME}}`, connection: this.#queueRedis });
+    this.#queue.on('error', () => {});
+    this.#limit = options.limit;
+  }
+
+  /** Declares the buffer. */
+  async open(): Promise<void> {
+    await this.#admin.status();
+  }
+
+  async flushScripts(): Promise<void> {
+    await this.#redis.script('FLUSH');
+  }
+
+  /** Leaves so many bytes above what is used now. */
+  async squeezeMemory(roomBytes: number): Promise<void> {
+    const used = Number(/^used_memory:(\d+)/m.exec(await this.#redis.info('memory'))?.[1] ?? 0);
+    await this.#redis.config('SET', 'maxmemory', String(used + roomBytes));
+  }
+
+  async freeMemory(): Promise<void> {
+    await patiently(() => this.#redis.config('SET', 'maxmemory', '0'));
+  }
+
+  async obliterate(): Promise<void> {
+    await this.#queue.obliterate({ force: true });
+  }
+
+  async setLimit(limit: number): Promise<void> {
+    await this.#admin.configure({ maxBufferSize: limit });
+  }
+
+  async resetLimit(): Promise<void> {
+    await patiently(() => this.#admin.configure({ maxBufferSize: this.#limit }));
+  }
+
+  /** 1 the intake, 2 the flush, 3 both. */
+  async pause(what: number): Promise<void> {
+    await this.#admin.pause({ intake: what !== 2, flush: what !== 1 });
+  }
+
+  async resume(): Promise<void> {
+    await patiently(() => this.#admin.resume());
+  }
+
+  async close(): Promise<void> {
+    await this.#admin.close();
+    await this.#store.close();
+    await this.#queue.close().catch(() => {});
+    this.#queueRedis.disconnect();
+    this.#redis.disconnect();
+  }
+}
+
+/** A store as an object of its own, so that some of its methods can be replaced. */
+function passedOn(store: BufferStore): BufferStore {
+  return {
+    name: store.name,
+    configure: (request, call) => store.configure(request, call),
+    config: (call) => store.config(call),
+    push: (request, call) => store.push(request, call),
+    ticket: (request, call) => store.ticket(request, call),
+    take: (request, call) => store.take(request, call),
+    settle: (request, call) => store.settle(request, call),
+    extend: (request, call) => store.extend(request, call),
+    heartbeat: (request, call) => store.heartbeat(request, call),
+    gate: (request, call) => store.gate(request, call),
+    purge: (call) => store.purge(call),
+    snapshot: (call) => store.snapshot(call),
+    deadLetters: (request, call) => store.deadLetters(request, call),
+    redrive: (request, call) => store.redrive(request, call),
+    events: (request, call) => store.events(request, call),
+    subscribe: (listener) => store.subscribe(listener),
+    destroy: (call) => store.destroy(call),
+    close: () => store.close(),
+  };
+}

@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { type BackpressureOptions, StoreUnavailableError, type StoreToken } from '@backpressure/core';
+import { type BufferStore, itemId, openRedisStore, type PushReply, sessionId } from '@backpressure/core/store';
+import { Redis } from 'ioredis';
+import { expect, onTestFinished, vi } from 'vitest';
+import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
+import { parseOptions } from '../../../packages/core/src/domain/config.js';
+import { configFields, statedFields } from '../../../packages/core/src/domain/config-fields.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
+import { ledgerFaults } from '../../conformance/ledger-check.js';
+
+type Connection = Parameters<typeof openRedisStore>[1];
+export type StoreOptions = NonNullable<Parameters<typeof openRedisStore>[2]>;
+
+/** A server of the test's own, and a client to look at it with. Both are gone when the test has finished. */
+export async function startServer(args: readonly string[] = []) {
+  let server = await startRedisServer({ args });
+  const redis = new Redis(server.url, { retryStrategy: () => 20, maxRetriesPerRequest: null, enableReadyCheck: false });
+  redis.on('error', () => {});
+  const all: RedisServer[] = [server];
+  onTestFinished(async () => {
+    redis.disconnect();
+    for (const each of all.toReversed()) await each.stop();
+  });
+  return {
+    url: server.url,
+    port: server.port,
+    dir: server.dir,
+    redis,
+    signal: (name: NodeJS.Signals) => server.kill(name),
+    /** The same port and directory. */
+    restart: async () => {
+      const { port, dir } = server;
+      server = await startRedisServer({ args, port, dir });
+      all.push(server);
+    },
+  };
+}
+
+export async function startProxy(url: string): Promise<TcpProxy> {
+  const proxy = await TcpProxy.start(url);
+  onTestFinished(() => proxy.close());
+  return proxy;
+}
+
+/** A buffer of the test's own. */
+export function openStore(connection: Connection, options: StoreOptions = {}, name = `fault-${randomUUID()}`): BufferStore {
+  const store = openRedisStore(name, connection, options);
+  onTestFinished(() => store.close());
+  return store;
+}
+
+export async function declare(store: BufferStore, options: BackpressureOptions = {}): Promise<void> {
+  const { stated, config } = parseOptions({ maxBufferSize: 1_000_000, strategy: 'drop_newest', minFlushIntervalMs: 0, ...options });
+  const request = { stated: statedFields(stated), complete: configFields(config) };
+  expect(await store.configure({ action: 'declare', ...request, onConfigMismatch: 'error' })).toMatchObject({ kind: 'ok' });
+}
+
+/** A producer session: numbers its calls, and gives each item a name of its own as its payload. */
+export class Session {
+  readonly store: BufferStore;
+  #id = sessionId();
+  #seq = 0;
+
+  constructor(store: BufferStore) {
+    this.store = store;
+  }
+
+  next(): StoreToken {
+    return { session: this.#id, seq: ++this.#seq };
+  }
+
+  /** What a producer does with a session whose record is gone. */
+  renew(): void {
+    this.#id = sessionId();
+    this.#seq = 0;
+  }
+
+  async push(payloads: readonly string[], call: { deadlineMs?: number; token?: StoreToken } = {}): Promise<PushReply> {
+    const { token = this.next(), ...limits } = call;
+    const items = payloads.map((payload, i) => ({
+      id: itemId(token.session, token.seq, i),
+      lane: 'normal' as const,
+      payload,
+      wait: 'never' as const,
+    }));
+    return this.store.push({ token, items }, limits);
+  }
+}
+
+/** Every payload that waits in the buffer, oldest first. */
+export async function waitingIn(redis: Redis, store: BufferStore): Promise<string[]> {
+  const records = await redis.lrange(`bp:{${store.name}}:ready:normal`, 0, -1);
+  return records.map((record) => record.slice(49));
+}
+
+/** The books agree, and each list is as long as the counters say. */
+export async function expectBooksToAgree(store: BufferStore): Promise<void> {
+  expect(ledgerFaults(await store.snapshot())).toEqual([]);
+}
+
+/** What a call ended with, and how long it took beyond what a busy machine added. */
+export async function timed<T>(call: () => Promise<T>): Promise<{ value?: T; error?: unknown; ms: number }> {
+  const lag = monitorEventLoopDelay({ resolution: 2 });
+  lag.enable();
+  const startMs = performance.now();
+  const outcome = await call().then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+  const ms = performance.now() - startMs;
+  lag.disable();
+  return { ...outcome, ms: ms - Math.max(0, lag.max / 1e6 - 3) };
+}
+
+/** The call finds no Redis, and says so at its deadline: no later than 10 % or 50 ms. */
+export async function expectUnavailable(deadlineMs: number, call: () => Promise<unknown>): Promise<StoreUnavailableError> {
+  const { error, ms } = await timed(call);
+  expect(error).toBeInstanceOf(StoreUnavailableError);
+  expect(ms).toBeGreaterThan(deadlineMs * 0.7);
+  expect(ms).toBeLessThan(deadlineMs + Math.max(deadlineMs / 10, 50));
+  return error as StoreUnavailableError;
+}
+
+export const eventually = <T>(check: () => T | Promise<T>, timeout = 10_000) => vi.waitFor(check, { timeout, interval: 10 });
