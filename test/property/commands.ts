@@ -34,6 +34,9 @@ export type Command =
   | { readonly op: 'purge' }
   | { readonly op: 'heartbeat'; readonly client: number; readonly ttlMs: number };
 
+/** The command of one name. */
+export type Op<Name extends Command['op']> = Extract<Command, { op: Name }>;
+
 export interface ItemSpec {
   readonly lane: Lane;
   readonly payload: string;

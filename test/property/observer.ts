@@ -7,6 +7,7 @@ import type {
   Snapshot,
   TakenBatch,
 } from '@backpressure/core/store';
+import { SeenCounts } from './seen-counts.js';
 
 type Place = 'offered' | 'waiting' | 'refused' | 'inside' | 'flushed' | 'dead' | 'purged';
 
@@ -41,7 +42,7 @@ export class Observer {
   readonly #items = new Map<string, SeenItem>();
   readonly #batches = new Map<string, SeenBatch>();
   readonly #freshOrder = { high: 0, normal: 0, low: 0 };
-  readonly counts = { accepted: 0, refused: 0, flushed: 0, evicted: 0, purged: 0, settled: 0, stale: 0, redriven: 0 };
+  readonly counts = new SeenCounts();
   #order = 0;
 
   /** Of an executed push; a replay is compared with its original elsewhere. */
@@ -190,26 +191,9 @@ export class Observer {
     }
   }
 
-  /** What clients saw agrees with what the store counts. */
-  checkCounters({ counters }: Snapshot): void {
-    const refused = Object.values(counters.refused).reduce((total, count) => total + count, 0);
-    assert.equal(counters.accepted, this.counts.accepted, 'accepted');
-    assert.equal(refused, this.counts.refused, 'refused');
-    assert.equal(counters.flushed, this.counts.flushed, 'flushed');
-    assert.equal(counters.purged, this.counts.purged, 'purged');
-    assert.equal(counters.redriven, this.counts.redriven, 'redriven');
-    assert.equal(counters.batchesSettled, this.counts.settled, 'batches settled');
-    assert.equal(counters.staleSettlements, this.counts.stale, 'stale settlements');
-    const evicted = Object.values(counters.evicted).reduce((total, count) => total + count, 0);
-    assert.ok(
-      evicted <= this.counts.evicted && this.counts.evicted <= evicted + counters.dead + counters.redriven,
-      'evicted',
-    );
-  }
-
   /** With nothing left inside: every item that was admitted is flushed once, or one of those the store counts as gone. */
   checkEnd(snapshot: Snapshot): void {
-    this.checkCounters(snapshot);
+    this.counts.check(snapshot);
     const admitted = [...this.#items.values()].filter(({ order }) => order > 0);
     const flushed = admitted.filter(({ place }) => place === 'flushed');
     assert.equal(flushed.length, snapshot.counters.flushed, 'flushed items are all different');

@@ -64,7 +64,7 @@ export class WatchedStores {
   async check(): Promise<void> {
     const after = await this.snapshot();
     checkSnapshot(this.before, after, this.config);
-    this.#observer.checkCounters(after);
+    this.#observer.counts.check(after);
     this.#last = after;
   }
 

@@ -50,6 +50,7 @@ const CHANGING: ReadonlySet<StoreOp> = new Set(['push', 'cancel', 'take', 'settl
 export function operationsOf(calls: History['calls']): Operations {
   const done: Operation[] = [];
   const open: OpenCall[] = [];
+  const askedBefore = unansweredBatchIds(calls);
   for (const repeated of byKey(calls).values()) {
     const from = Math.min(...repeated.map(({ call }) => call.at));
     const answered = repeated.filter(({ end }) => end?.kind === 'reply').sort((a, b) => endAt(a) - endAt(b));
@@ -63,7 +64,8 @@ export function operationsOf(calls: History['calls']): Operations {
       open.push(openCall(first, from));
       continue;
     }
-    const operation = operationOf(first, end, end.seen, from, repeated.length > 1);
+    const again = repeated.length > 1 || (first.call.op === 'take' && askedBefore.has(first.call.key));
+    const operation = operationOf(first, end, end.seen, from, again);
     done.push(operation);
     if (operation.revision === 'late') open.push(openCall(first, from));
   }
@@ -83,6 +85,11 @@ function byKey(calls: History['calls']): Map<string, StoreCall[]> {
     else group.push(call);
   }
   return groups;
+}
+
+/** Batch ids that a settlement was to take the next batch under, and that it gave no answer about. */
+function unansweredBatchIds(calls: History['calls']): Set<string> {
+  return new Set(calls.flatMap(({ call, end }) => (call.nextBatch !== undefined && end?.kind !== 'reply' ? [call.nextBatch] : [])));
 }
 
 function wasRefused({ call, end }: StoreCall): boolean {
@@ -122,8 +129,7 @@ function certainty(op: StoreOp, effect: Effect, next: Effect | undefined, quick:
 }
 
 function changeOf(effect: Effect, next: Effect | undefined): Change {
-  const { accepted = 0, evicted = 0, flushed = 0, dead = 0, replayed } = effect;
+  const { accepted = 0, evicted = 0, flushed = 0, dead = 0 } = effect;
   const taken = (effect.takenFresh ?? 0) + (next?.takenFresh ?? 0);
-  if (replayed) return { size: 0, ready: 0, accepted: 0, evicted: 0 };
   return { size: accepted - evicted - flushed - dead, ready: accepted - evicted - taken, accepted, evicted };
 }

@@ -15,7 +15,7 @@ export interface WindowFindings {
 }
 
 const CALLS = 40;
-const MAX_STEPS = 20_000;
+const MAX_STEPS = 10_000;
 /** A call whose fate is open may take effect this much later: a deadline, and what may lie in a socket. */
 const OPEN_US = 6_000_000;
 const MAX_OPEN = 64;
@@ -74,46 +74,75 @@ function windowAt({ calls, long, open }: Calls, first: number): Window {
   return { calls: [...earlier, ...inside], optional, open: possible.slice(-MAX_OPEN) };
 }
 
+/** A search in depth. What was tried without success is remembered, so that no situation is tried twice. */
 class Search {
-  readonly #window: Window;
+  readonly #calls: readonly Operation[];
+  readonly #needed: readonly boolean[];
+  readonly #open: readonly OpenCall[];
   readonly #batch: number;
-  readonly #seen = new Set<string>();
+  readonly #failed = new Set<string>();
+  readonly #placed: boolean[];
+  readonly #used: boolean[];
   #steps = 0;
 
-  constructor(window: Window, batch: number) {
-    this.#window = window;
+  constructor({ calls, optional, open }: Window, batch: number) {
+    this.#calls = calls;
+    this.#needed = calls.map((call) => !optional.has(call));
+    this.#open = open;
     this.#batch = batch;
+    this.#placed = calls.map(() => false);
+    this.#used = open.map(() => false);
   }
 
   run(): 'possible' | 'impossible' | 'undecided' {
-    const possible = this.#go(this.#window.calls, undefined, this.#window.open);
-    if (possible) return 'possible';
+    if (this.#go(undefined)) return 'possible';
     return this.#steps >= MAX_STEPS ? 'undecided' : 'impossible';
   }
 
-  #go(left: readonly Operation[], state: State | undefined, open: readonly OpenCall[]): boolean {
-    if (left.every((call) => this.#window.optional.has(call))) return true;
+  #go(state: State | undefined): boolean {
+    const firstAnswer = this.#firstAnswer();
+    if (firstAnswer === Infinity) return true;
     if (this.#steps++ >= MAX_STEPS) return false;
-    const key = `${left.map(({ from }) => from).join()} ${state?.size} ${state?.ready} ${open.length}`;
-    if (this.#seen.has(key)) return false;
-    this.#seen.add(key);
-    // Nothing may come before a call that was answered before it began.
-    const firstAnswer = Math.min(...left.filter((call) => !this.#window.optional.has(call)).map(({ to }) => to));
-    for (const call of left) {
+    const key = `${bits(this.#placed)} ${bits(this.#used)} ${state?.size} ${state?.ready}`;
+    if (this.#failed.has(key)) return false;
+    for (const [i, call] of this.#calls.entries()) {
+      // Nothing may come before a call that was answered before it began.
       if (call.from > firstAnswer) break;
-      const rest = left.filter((other) => other !== call);
-      const before = stateBefore(call);
-      if (decisionIsWrong(call)) continue;
-      if (state === undefined || (state.size === before.size && state.ready === before.ready)) {
-        if (this.#go(rest, call.seen, open)) return true;
-      } else {
-        for (const other of explaining(state, before, open, this.#batch)) {
-          if (this.#go(rest, call.seen, open.filter((each) => each !== other))) return true;
-        }
-      }
+      if (!this.#placed[i] && !decisionIsWrong(call) && this.#place(i, call, state)) return true;
+    }
+    this.#failed.add(key);
+    return false;
+  }
+
+  /** When the first of the calls was answered that still must be placed; Infinity when all are. */
+  #firstAnswer(): number {
+    let first = Infinity;
+    for (const [i, { to }] of this.#calls.entries()) if (this.#needed[i] && !this.#placed[i] && to < first) first = to;
+    return first;
+  }
+
+  #place(i: number, call: Operation, state: State | undefined): boolean {
+    const before = stateBefore(call);
+    this.#placed[i] = true;
+    const fits = state === undefined || (state.size === before.size && state.ready === before.ready);
+    if (fits ? this.#go(call.seen) : this.#placeAfterOpen(call, state, before)) return true;
+    this.#placed[i] = false;
+    return false;
+  }
+
+  /** As if one of the calls whose fate is open had come in between. */
+  #placeAfterOpen(call: Operation, state: State, before: State): boolean {
+    for (const other of explaining(state, before, this.#open, this.#used, this.#batch)) {
+      this.#used[other] = true;
+      if (this.#go(call.seen)) return true;
+      this.#used[other] = false;
     }
     return false;
   }
+}
+
+function bits(flags: readonly boolean[]): string {
+  return flags.map(Number).join('');
 }
 
 function stateBefore({ seen, change }: Operation): State {
@@ -124,16 +153,15 @@ function decisionIsWrong({ seen, change }: Operation): boolean {
   return change.accepted > 0 && seen.size > seen.limit;
 }
 
-/** The first open call of each kind that could have led from one state to the other. */
-function explaining(from: State, to: State, open: readonly OpenCall[], batch: number): OpenCall[] {
+/** The first unused open call of each kind that could have led from one state to the other. */
+function explaining(from: State, to: State, open: readonly OpenCall[], used: readonly boolean[], batch: number): number[] {
   const size = to.size - from.size;
   const ready = to.ready - from.ready;
-  const kinds = new Set<string>();
-  return open.filter(({ op }) => {
-    if (kinds.has(op) || !couldChange(op, size, ready, batch)) return false;
-    kinds.add(op);
-    return true;
-  });
+  const found = new Map<OpenCall['op'], number>();
+  for (const [i, { op }] of open.entries()) {
+    if (!used[i] && !found.has(op) && couldChange(op, size, ready, batch)) found.set(op, i);
+  }
+  return [...found.values()];
 }
 
 function couldChange(op: OpenCall['op'], size: number, ready: number, batch: number): boolean {

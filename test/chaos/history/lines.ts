@@ -74,6 +74,8 @@ export interface CallLine {
   /** Of a settlement: which batch, and as what. */
   readonly batch?: string;
   readonly as?: 'acked' | 'failed' | 'items' | 'released';
+  /** The id under which the same call is to take the next batch. */
+  readonly nextBatch?: string;
 }
 
 export type StoreOp = 'push' | 'cancel' | 'renew' | 'take' | 'settle' | 'heartbeat' | 'gate' | 'purge' | 'configure';
@@ -103,8 +105,6 @@ export interface Seen {
 export interface Effect {
   /** Whether it raised the revision; `maybe` when the reply does not tell. */
   readonly changed: 'yes' | 'no' | 'maybe';
-  /** It is the recorded answer of an earlier call. */
-  readonly replayed?: true;
   readonly accepted?: number;
   readonly evicted?: number;
   readonly refused?: number;

@@ -35,7 +35,7 @@ export function witnessStore(inner: WitnessedStore, journal: Journal<StoreLine>)
     key: string,
     run: () => Promise<R>,
     account: (reply: R) => Account,
-    about: Pick<CallLine, 'batch' | 'as'> = {},
+    about: Pick<CallLine, 'batch' | 'as' | 'nextBatch'> = {},
   ): Promise<R> => {
     const n = ++calls;
     journal.write({ kind: 'call', n, at: nowUs(), op, key, ...about });
@@ -64,7 +64,8 @@ export function witnessStore(inner: WitnessedStore, journal: Journal<StoreLine>)
     },
     take: (request, call) => trace('take', request.batchId, () => inner.take(request, call), taken),
     settle: (request, call) => {
-      const about = { batch: request.batchId, as: request.settlement.kind };
+      const next = request.next === undefined ? {} : { nextBatch: request.next.batchId };
+      const about = { batch: request.batchId, as: request.settlement.kind, ...next };
       return trace('settle', keyOf(request), () => inner.settle(request, call), settled, about);
     },
     heartbeat: (request, call) => trace('heartbeat', request.node.id, () => inner.heartbeat(request, call), maybe),
@@ -88,12 +89,12 @@ function seenIn({ revision, size, ready, bytes, maxBufferSize, maxBufferBytes, s
   return { revision, size, ready, bytes, limit: maxBufferSize, ...limits, state, stateEpoch };
 }
 
-function pushed(request: PushRequest, { vitals, outcomes, evicted, replayed }: PushReply): Account {
+/** A recorded answer tells of the one time that the call was carried out, so it counts like any other. */
+function pushed(request: PushRequest, { vitals, outcomes, evicted }: PushReply): Account {
   const accepted = outcomes.filter((outcome) => outcome === 'accepted').length;
   const refused = outcomes.filter((outcome) => outcome !== 'accepted' && outcome !== 'waiting').length;
-  const changed = request.items.length > 0 && !replayed ? 'yes' : 'no';
-  const effect: Effect = { changed, accepted, refused, evicted, ...(replayed ? { replayed } : {}) };
-  return { seen: seenIn(vitals), effect };
+  const changed = request.items.length > 0 ? 'yes' : 'no';
+  return { seen: seenIn(vitals), effect: { changed, accepted, refused, evicted } };
 }
 
 function taken(reply: TakeReply): Account {

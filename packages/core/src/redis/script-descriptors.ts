@@ -101,16 +101,10 @@ const settledRest = z
 export const settleScript = defineScript({
   script: scripts.settle,
   bufferKeys: true,
-  keys: ['session', 'batch', 'first_retry', 'second_retry', 'next_batch'],
+  keys: ['session', 'batch', 'next_batch'],
   args: ['seq', 'id', 'kind', 'latencyMs', 'jitter', 'minRetryDelayMs', 'nextId', 'outcomes', 'causes'],
   encode: ({ token, batchId, settlement, latencyMs, jitter, minRetryDelayMs = 0, next }: SettleRequest) => ({
-    keys: [
-      `session:${token.session}`,
-      `batch:${batchId}`,
-      `batch:${batchId}.a`,
-      `batch:${batchId}.b`,
-      `batch:${next?.batchId ?? batchId}`,
-    ],
+    keys: [`session:${token.session}`, `batch:${batchId}`, `batch:${next?.batchId ?? batchId}`],
     args: [
       token.seq,
       batchId,

@@ -123,6 +123,7 @@ if changed then
   local b = open_buffer()
   touch(b)
   give_room(b)
+  if version == 1 then b.stateSinceMs = b.now end
   if b.config.algorithm == 'fixed' then b.intervalMs = 0 end
   b.intervalMs = math.min(b.config.max_interval_ms, math.max(b.config.min_interval_ms, b.intervalMs))
   end_drain_if_over(b)

@@ -14,6 +14,7 @@ local b = open_buffer()
 if not b then return NOT_DECLARED end
 touch(b)
 give_room(b)
+end_drain_if_over(b)
 local items = ready_count(b)
 redis.call('UNLINK', b.keys.high, b.keys.normal, b.keys.low)
 b.bytes = b.inFlightBytes

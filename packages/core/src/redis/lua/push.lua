@@ -52,6 +52,7 @@ local stamp_of_one = stamp(b.now, 1)
 local pending = { {}, {}, {} }
 local expirable = MAX_EXPIRED_PER_PUSH
 local evicted = 0
+local room_made = false
 local retry_after_ms = 0
 local outcomes = {}
 local tally = { a = 0, w = 0, f = 0, s = 0, h = 0, d = 0, p = 0, b = 0 }
@@ -73,7 +74,6 @@ end
 -- Nobody overtakes those who wait.
 local function may_enter(item, wait)
   if b.waiting == 0 then return true end
-  prune_line(b)
   local ahead = b.waiting
   if wait == HELD then ahead = redis.call('ZRANK', b.keys.waiters, id_of(item)) or b.waiting end
   return ahead == 0 or ahead < free_slots(b)
@@ -106,6 +106,7 @@ local function make_room(lane, bytes)
       write_pending(each)
       expirable = expirable - expire_ready(b, each, expirable)
     end
+    room_made = true
     if has_room(bytes) then return true end
   end
   if c.strategy ~= 'drop_oldest' then return false end
@@ -113,10 +114,9 @@ local function make_room(lane, bytes)
   local n = evict(b, lane, bytes)
   if not n then return false end
   evicted = evicted + n
+  room_made = true
   return true
 end
-
-local calm_size, calm_bytes = calm_until(b)
 
 local function admit(item, lane, bytes)
   local prefix = stamp_of_one
@@ -128,10 +128,7 @@ local function admit(item, lane, bytes)
   b.ready[lane] = b.ready[lane] + 1
   b.size = b.size + 1
   b.bytes = b.bytes + bytes
-  if b.size > calm_size or b.bytes > calm_bytes or evicted > 0 then
-    follow_fill(b)
-    calm_size, calm_bytes = calm_until(b)
-  end
+  if b.size > b.maxSize then b.maxSize = b.size end
   return 'a'
 end
 
@@ -147,7 +144,10 @@ local function decide(item, lane, wait)
     if b.state ~= 'normal' and b.sampleSince < c.sample_rate then return 's' end
   end
   local room = has_room(bytes) or make_room(lane, bytes)
-  if blocking and not (room and may_enter(item, wait)) then return stand_in_line(item, wait) end
+  if blocking then
+    prune_line(b)
+    if not (room and may_enter(item, wait)) then return stand_in_line(item, wait) end
+  end
   if not room then return 'f' end
   if wait == HELD then leave_line(b, id_of(item)) end
   return admit(item, lane, bytes)
@@ -157,6 +157,7 @@ if #ARGV >= FIRST_ITEM then touch(b) end
 end_drain_if_over(b)
 local closed = b.state == 'draining' and 'd' or b.intakePaused == 1 and 'p'
 local ready_before = ready_count(b)
+local calm_size, calm_bytes = calm_until(b)
 for i = FIRST_ITEM, #ARGV do
   local item = ARGV[i]
   local wait = string.byte(waits, i - FIRST_ITEM + 1)
@@ -166,11 +167,16 @@ for i = FIRST_ITEM, #ARGV do
     if wait == HELD then leave_line(b, id_of(item)) end
     if retry_after_ms == 0 then retry_after_ms = retry_after(b, outcome, mark) end
   end
+  -- Once per item and not per change within it: an eviction that makes room for a newcomer is no transition.
+  if room_made or b.size > calm_size or b.bytes > calm_bytes then
+    follow_fill(b)
+    room_made = false
+    calm_size, calm_bytes = calm_until(b)
+  end
   tally[outcome] = tally[outcome] + 1
   outcomes[#outcomes + 1] = outcome
 end
 for lane = 1, 3 do write_pending(lane) end
-if b.size > b.maxSize then b.maxSize = b.size end
 
 count(b, 'offered', #outcomes - tally.w)
 count(b, 'accepted', tally.a)

@@ -3,9 +3,7 @@
 -- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
 -- KEYS[14] session string the last settlement of the flush slot and its answer
 -- KEYS[15] batch list the batch to settle
--- KEYS[16] first_retry list what a failure makes of it: <id>.a
--- KEYS[17] second_retry list the same: <id>.b
--- KEYS[18] next_batch list the next batch, when one is wanted
+-- KEYS[16] next_batch list the next batch, when one is wanted
 -- ARGV[1] seq of the settlement in its session
 -- ARGV[2] id of the batch
 -- ARGV[3] kind: acked, failed, items, released
@@ -19,6 +17,7 @@
 -- Returns {'stale', ...} the same with zeros: somebody else owns the batch, or it was settled
 -- Errors BP_NOT_DECLARED, BP_STALE, BP_TOKEN_EXPIRED, BP_BAD_SETTLEMENT
 -- Holds I2 conservation, I3 at least once, I4 single decision, I7 drains while Redis is full, I8 fenced
+-- Reaches batch:<id>.<revision>a and b, which a failure makes, and what take reaches, in the same slot
 -- Cost O(items of the batch) when some failed, O(1) when all were flushed; plus the cost of take
 --- @include "open_buffer"
 --- @include "session"
@@ -48,10 +47,11 @@ end
 
 local function settle_released(b, batch)
   forget_batch(b, id, batch)
-  redis.call('RENAME', batch_key(b, id), batch_key(b, id .. '.a'))
+  local waiting_id = retry_id(b, id, 'a')
+  redis.call('RENAME', batch_key(b, id), batch_key(b, waiting_id))
   batch.phase = 'r'
   batch.lease_ms = 0
-  write_batch(b, id .. '.a', batch, b.now)
+  write_batch(b, waiting_id, batch, b.now)
   return 0, 0, 0
 end
 
@@ -76,7 +76,7 @@ local function settle_items(b, batch)
     end
     if outcome ~= 'a' then cause = cause + 1 end
   end
-  if #retry > 0 then store_retry(b, id .. '.a', retry, attempts, first_ms, b.now + delay_of(b)(attempts)) end
+  if #retry > 0 then store_retry(b, retry_id(b, id, 'a'), retry, attempts, first_ms, b.now + delay_of(b)(attempts)) end
   if #retry + dead > 0 then count(b, 'batchesFailed', 1) end
   count(b, 'retried', #retry)
   return flushed, #retry, dead
@@ -89,6 +89,7 @@ end
 local SETTLE = { acked = settle_acked, failed = settle_failed, items = settle_items, released = settle_released }
 
 local function settle(b)
+  end_drain_if_over(b)
   local batch = read_batch(b, id)
   if not batch or batch.phase ~= 'l' then
     count(b, 'staleSettlements', 1)
@@ -126,7 +127,6 @@ local reply, refusal = recall(session_key, seq)
 if refusal then return refusal end
 local fault = not reply and refusal_of(b)
 if fault then return redis.error_reply('BP_BAD_SETTLEMENT ' .. fault) end
-end_drain_if_over(b)
 if not reply then
   reply = settle(b)
   remember(session_key, seq, reply)

@@ -3,8 +3,11 @@
 local function add_dead_letter(b, record, cause, attempts, first_ms)
   count(b, 'dead', 1)
   local limit = b.config.dead_letter_limit
-  if limit == 0 then return count(b, 'deadTrimmed', 1) end
   local before = redis.call('XLEN', b.keys.dead)
+  if limit == 0 then
+    if before > 0 then redis.call('UNLINK', b.keys.dead) end
+    return count(b, 'deadTrimmed', before + 1)
+  end
   local id = b.revision .. '-' .. b.letters
   b.letters = b.letters + 1
   redis.call('XADD', b.keys.dead, 'MAXLEN', '=', limit, id,

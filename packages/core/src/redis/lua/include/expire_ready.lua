@@ -1,6 +1,7 @@
 --- @include "move_state"
 --- @include "records"
--- Drops items that are older than maxItemAgeMs from the head of a lane, at most `limit`; returns how many.
+-- Drops items that are older than maxItemAgeMs from the head of a lane, at most `limit`; returns how many. The caller
+-- lets the state follow.
 local function expire_ready(b, lane, limit)
   local max_age_ms = b.config.max_age_ms
   if not max_age_ms then return 0 end
@@ -18,7 +19,6 @@ local function expire_ready(b, lane, limit)
     touch(b)
     give_room(b)
     count(b, 'expired', dropped)
-    follow_fill(b)
   end
   return dropped
 end

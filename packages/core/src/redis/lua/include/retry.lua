@@ -2,8 +2,8 @@
 --- @include "dead_letters"
 --- @include "drain_rate"
 --- @include "records"
--- What happens to the items of a batch that were not flushed. The ids of what a batch becomes follow from its own, so
--- that their keys can be declared: `<id>.a` and `<id>.b`.
+-- What happens to the items of a batch that were not flushed. What it becomes is named after the batch and the
+-- revision, since a taker may use an id again.
 local MAX_DRAINING_DELAY_MS = 1000
 
 local function retry_delay_ms(b, attempts, jitter, min_ms)
@@ -13,6 +13,10 @@ local function retry_delay_ms(b, attempts, jitter, min_ms)
   ms = math.floor(ms * (0.5 + jitter / 2))
   if b.state == 'draining' then ms = math.min(ms, MAX_DRAINING_DELAY_MS) end
   return math.max(ms, min_ms)
+end
+
+local function retry_id(b, id, half)
+  return id .. '.' .. b.revision .. half
 end
 
 local function store_retry(b, id, records, attempts, first_ms, due_ms)
@@ -48,8 +52,8 @@ local function fail_batch(b, id, batch, cause, delay_of)
     local part = i <= half and first or second
     part[#part + 1] = record
   end
-  store_retry(b, id .. '.a', first, attempts, first_ms, due_ms)
-  if #second > 0 then store_retry(b, id .. '.b', second, attempts, first_ms, due_ms) end
+  store_retry(b, retry_id(b, id, 'a'), first, attempts, first_ms, due_ms)
+  if #second > 0 then store_retry(b, retry_id(b, id, 'b'), second, attempts, first_ms, due_ms) end
   count(b, 'retried', #records)
   return #records, 0
 end

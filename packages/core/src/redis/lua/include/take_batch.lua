@@ -134,6 +134,10 @@ local function take_batch(b, id)
   if b.flushPaused == 1 then return no_batch(b, 'paused', 1000) end
   local expirable = MAX_EXPIRED_PER_TAKE
   for lane = 1, 3 do expirable = expirable - expire_ready(b, lane, expirable) end
+  if expirable < MAX_EXPIRED_PER_TAKE then
+    follow_fill(b)
+    end_drain_if_over(b)
+  end
   local retry_id, retry = due_retry(b)
   local reason, wait_ms = obstacle(b, retry_id)
   if reason then return no_batch(b, reason, wait_ms) end
