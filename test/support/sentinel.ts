@@ -76,7 +76,7 @@ async function startSentinel(primaryPort: number): Promise<Pick<RedisServer, 'po
   const lines = [
     `sentinel monitor ${NAME} 127.0.0.1 ${primaryPort} 2`,
     `sentinel down-after-milliseconds ${NAME} ${DOWN_AFTER_MS}`,
-    `sentinel failover-timeout ${NAME} 5000`,
+    `sentinel failover-timeout ${NAME} 2000`,
   ];
   writeFileSync(file, lines.join('\n'));
   const shell = 'echo Ready to accept connections; exec "$@"';

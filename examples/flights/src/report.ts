@@ -86,7 +86,9 @@ function producerCheck({ books, producers }: Evidence): Check {
   const different = pairs.filter(({ told, counted }) => told !== counted);
   const differences = different.map(({ name, told, counted }) => `${name} ${count(told)} (Redis: ${count(counted)})`);
   return {
-    claim: isComplete ? 'the producers’ tallies agree' : 'the producers’ tallies are no higher (one died or had no answer)',
+    claim: isComplete
+      ? 'the producers’ tallies agree'
+      : 'the producers’ tallies are no higher (one died or had no answer)',
     figures: different.length === 0 ? agreed : differences.join(', '),
     holds,
   };
@@ -121,7 +123,7 @@ export function reportObject(evidence: Evidence, checks: readonly Check[]): obje
       failed: sum(evidence.consumers.map(({ tally }) => tally.failedBatches)),
     },
     statesSeen: [...new Set(evidence.states)],
-    statePath: evidence.states,
+    statePath: shortened(evidence.states),
     intervalMs: rounded(evidence.intervalMs),
     durationMs: Math.round(evidence.durationMs),
     checks: checks.map(({ claim, figures, holds }) => ({ claim, figures, holds })),
@@ -157,7 +159,7 @@ export function reportLines(evidence: Evidence, checks: readonly Check[], paint:
     row('remaining', remaining),
     row('rows', evidence.downstreamRows, 'found in the database'),
     '',
-    ...wrap(evidence.states.map((state) => state.toUpperCase()).join(' → '), 66).map(
+    ...wrap(shortened(evidence.states).join(' → ').toUpperCase(), 66).map(
       (line, index) => ` ${paint.dim((index === 0 ? 'states' : '').padEnd(11))}${line}`,
     ),
     ` ${paint.dim('interval'.padEnd(11))}from ${milliseconds(intervalMs.min)} to ${milliseconds(intervalMs.max)}, at last ${milliseconds(intervalMs.last)}`,
@@ -168,6 +170,11 @@ export function reportLines(evidence: Evidence, checks: readonly Check[], paint:
     '',
     ok ? paint.green.bold(' The books balance and the bound held.') : paint.red.bold(' A check failed.'),
   ];
+}
+
+/** A long path without its middle. */
+function shortened(path: readonly string[]): readonly string[] {
+  return path.length <= 24 ? path : [...path.slice(0, 12), `… ${count(path.length - 22)} more …`, ...path.slice(-10)];
 }
 
 function rounded<Names extends string>(values: Readonly<Record<Names, number>>): Record<string, number> {

@@ -12,11 +12,10 @@ export interface Operation {
   /** The buffer right after it. */
   readonly seen: Seen;
   readonly change: Change;
-  /**
-   * `sure`: the revision is this call's own. `maybe`: it changed something, or only read. `late`: it may have been
-   * carried out earlier than the answer that came, which tells of a later moment.
-   */
-  readonly revision: 'sure' | 'maybe' | 'late';
+  /** Whether the revision is its own; else it only read, as far as one can tell. */
+  readonly sure: boolean;
+  /** The same step may have done more than is said here: see {@link OpenCall}. */
+  readonly more: boolean;
 }
 
 /** What an operation did to the numbers of items. */
@@ -24,14 +23,15 @@ export interface Change {
   readonly size: number;
   readonly ready: number;
   readonly accepted: number;
-  readonly evicted: number;
 }
 
-/** A call that changes something and whose fate is open, or of which we know only that it happened. */
+/** A call of which is not known whether it took effect, or when. */
 export interface OpenCall {
   readonly who: string;
   readonly op: StoreOp;
   readonly from: number;
+  /** What it did, if that is known. */
+  readonly change?: { readonly size: number; readonly ready: number };
 }
 
 export interface Operations {
@@ -44,32 +44,55 @@ export interface Operations {
  * was sent twice is answered twice, and the answer that comes may be the second: the batch is the same, the moment not.
  */
 const RESENT_AFTER_US = 20_000;
+/** What is carried out once, however often it is sent, and answered with the record of that. */
+const TOKENED: ReadonlySet<StoreOp> = new Set(['push', 'cancel', 'settle']);
 const CHANGING: ReadonlySet<StoreOp> = new Set(['push', 'cancel', 'take', 'settle', 'gate', 'purge', 'configure']);
 
 /** Turns the journals of the stores into operations. A call that was repeated under one token counts once. */
 export function operationsOf(calls: History['calls']): Operations {
   const done: Operation[] = [];
   const open: OpenCall[] = [];
-  const askedBefore = unansweredBatchIds(calls);
+  const asked = batchIdsAskedFor(calls);
   for (const repeated of byKey(calls).values()) {
     const from = Math.min(...repeated.map(({ call }) => call.at));
     const answered = repeated.filter(({ end }) => end?.kind === 'reply').sort((a, b) => endAt(a) - endAt(b));
     const [first] = answered;
     if (first === undefined) {
-      if (repeated.some(mayHaveRun)) open.push(openCall(repeated[0] as StoreCall, from));
+      const [call] = repeated.filter(mayHaveRun);
+      if (call !== undefined) open.push({ who: call.who, op: call.call.op, from });
       continue;
     }
     const end = first.end as ReplyLine;
-    if (end.seen === undefined) {
-      open.push(openCall(first, from));
-      continue;
-    }
-    const again = repeated.length > 1 || (first.call.op === 'take' && askedBefore.has(first.call.key));
-    const operation = operationOf(first, end, end.seen, from, again);
-    done.push(operation);
-    if (operation.revision === 'late') open.push(openCall(first, from));
+    const { op, key } = first.call;
+    const again = repeated.length > 1 || (op === 'take' && asked.has(key));
+    const once = !again && end.at - from < RESENT_AFTER_US;
+    const parts = partsOf(first, end, from, once);
+    done.push(...parts.done);
+    open.push(...parts.open);
   }
   return { done, open };
+}
+
+function partsOf({ who, call }: StoreCall, { at, seen, effect }: ReplyLine, from: number, once: boolean): Operations {
+  const about = { who, op: call.op, key: call.key, from, to: at };
+  const open = { who, op: call.op, from };
+  if (seen === undefined) return { done: [], open: [open] };
+  const taking = call.op === 'take' && effect.batch !== undefined;
+  // When it was taken is not known, and what was seen is of a later moment: a look, and an open call.
+  if (taking && !once) {
+    const look = { ...about, seen, change: changeOf({ changed: 'no' }), sure: false, more: false };
+    return { done: [look], open: [{ ...open, change: changeOf(effect) }] };
+  }
+  const { next } = effect;
+  if (next !== undefined && once) {
+    const change = sum(changeOf(effect), changeOf(next.effect));
+    const sure = effect.changed === 'yes' || next.effect.changed === 'yes';
+    return { done: [{ ...about, seen: next.seen, change, sure, more: false }], open: [] };
+  }
+  const sure = effect.changed === 'yes' && (once || TOKENED.has(call.op));
+  const settled = { ...about, seen, change: changeOf(effect), sure, more: next !== undefined };
+  if (next?.effect.batch === undefined) return { done: [settled], open: sure || effect.changed === 'no' ? [] : [open] };
+  return { done: [settled], open: [{ ...open, op: 'take', change: changeOf(next.effect) }] };
 }
 
 function byKey(calls: History['calls']): Map<string, StoreCall[]> {
@@ -87,9 +110,13 @@ function byKey(calls: History['calls']): Map<string, StoreCall[]> {
   return groups;
 }
 
-/** Batch ids that a settlement was to take the next batch under, and that it gave no answer about. */
-function unansweredBatchIds(calls: History['calls']): Set<string> {
-  return new Set(calls.flatMap(({ call, end }) => (call.nextBatch !== undefined && end?.kind !== 'reply' ? [call.nextBatch] : [])));
+/** Ids under which settlements were to take the next batch, unless they were told that there is none. */
+function batchIdsAskedFor(calls: History['calls']): Set<string> {
+  const ids = calls.flatMap(({ call, end }) => {
+    const none = end?.kind === 'reply' && end.effect.next?.effect.batch === undefined;
+    return call.nextBatch === undefined || none ? [] : [call.nextBatch];
+  });
+  return new Set(ids);
 }
 
 function wasRefused({ call, end }: StoreCall): boolean {
@@ -100,36 +127,14 @@ function mayHaveRun({ call, end }: StoreCall): boolean {
   return CHANGING.has(call.op) && (end === undefined || (end.kind === 'failed' && end.unknown));
 }
 
-function openCall({ who, call }: StoreCall, from: number): OpenCall {
-  return { who, op: call.op, from };
-}
-
 function endAt({ end }: StoreCall): number {
   return end?.at ?? Infinity;
 }
 
-function operationOf(call: StoreCall, end: ReplyLine, seen: Seen, from: number, repeated: boolean): Operation {
-  const { effect } = end;
-  const next = effect.next;
-  const quick = !repeated && end.at - from < RESENT_AFTER_US;
-  // What a settlement took in the same step is of the same moment, if it was carried out once; else the taking is open.
-  const whole = next !== undefined && quick;
-  const about = { who: call.who, op: call.call.op, key: call.call.key, from, to: end.at };
-  const change = changeOf(effect, whole ? next.effect : undefined);
-  return { ...about, seen: whole ? next.seen : seen, change, revision: certainty(call.call.op, effect, next?.effect, quick) };
+function changeOf({ accepted = 0, evicted = 0, flushed = 0, dead = 0, takenFresh = 0 }: Effect): Change {
+  return { size: accepted - evicted - flushed - dead, ready: accepted - evicted - takenFresh, accepted };
 }
 
-function certainty(op: StoreOp, effect: Effect, next: Effect | undefined, quick: boolean): Operation['revision'] {
-  if (effect.changed === 'no') return 'maybe';
-  const took = (op === 'take' && effect.batch !== undefined) || next?.batch !== undefined;
-  const untokened = op === 'gate' || op === 'purge';
-  if ((took || untokened) && !quick) return 'late';
-  if (effect.changed === 'yes' || next?.changed === 'yes') return 'sure';
-  return 'maybe';
-}
-
-function changeOf(effect: Effect, next: Effect | undefined): Change {
-  const { accepted = 0, evicted = 0, flushed = 0, dead = 0 } = effect;
-  const taken = (effect.takenFresh ?? 0) + (next?.takenFresh ?? 0);
-  return { size: accepted - evicted - flushed - dead, ready: accepted - evicted - taken, accepted, evicted };
+function sum(one: Change, other: Change): Change {
+  return { size: one.size + other.size, ready: one.ready + other.ready, accepted: one.accepted + other.accepted };
 }

@@ -19,6 +19,8 @@ const MAX_STEPS = 10_000;
 /** A call whose fate is open may take effect this much later: a deadline, and what may lie in a socket. */
 const OPEN_US = 6_000_000;
 const MAX_OPEN = 64;
+/** So many open calls may have taken effect between two others. */
+const MAX_TOGETHER = 4;
 const LONG_US = 100_000;
 const MAX_VIOLATIONS = 10;
 
@@ -40,7 +42,7 @@ export function checkWindows({ done, open }: Operations, { batch, stride = 12 }:
   const violations: string[] = [];
   let windows = 0;
   let undecided = 0;
-  const calls = done.filter(({ revision, op }) => revision !== 'late' && op !== 'purge').sort((a, b) => a.from - b.from);
+  const calls = done.filter(({ op }) => op !== 'purge').sort((a, b) => a.from - b.from);
   const long = calls.filter(({ from, to }) => to - from > LONG_US);
   for (let first = 0; first + CALLS <= calls.length; first += stride) {
     const window = windowAt({ calls, long, open }, first);
@@ -132,12 +134,31 @@ class Search {
 
   /** As if one of the calls whose fate is open had come in between. */
   #placeAfterOpen(call: Operation, state: State, before: State): boolean {
-    for (const other of explaining(state, before, this.#open, this.#used, this.#batch)) {
-      this.#used[other] = true;
+    const gap = { size: before.size - state.size, ready: before.ready - state.ready };
+    for (const others of this.#explaining(gap, MAX_TOGETHER)) {
+      for (const other of others) this.#used[other] = true;
       if (this.#go(call.seen)) return true;
-      this.#used[other] = false;
+      for (const other of others) this.#used[other] = false;
     }
     return false;
+  }
+
+  /** Sets of unused open calls, one for each kind of set, that together may have made this change. */
+  #explaining(gap: State, atMost: number, after = -1): number[][] {
+    const sets: number[][] = [];
+    const kinds = new Set<string>();
+    for (let i = after + 1; i < this.#open.length; i++) {
+      const call = this.#open[i];
+      if (call === undefined || this.#used[i]) continue;
+      const kind = `${call.op} ${call.change?.size} ${call.change?.ready}`;
+      if (kinds.has(kind)) continue;
+      kinds.add(kind);
+      if (couldChange(call, gap, this.#batch)) sets.push([i]);
+      if (atMost < 2 || call.change === undefined || (call.change.size === 0 && call.change.ready === 0)) continue;
+      const left = { size: gap.size - call.change.size, ready: gap.ready - call.change.ready };
+      for (const others of this.#explaining(left, atMost - 1, i)) sets.push([i, ...others]);
+    }
+    return sets;
   }
 }
 
@@ -153,18 +174,9 @@ function decisionIsWrong({ seen, change }: Operation): boolean {
   return change.accepted > 0 && seen.size > seen.limit;
 }
 
-/** The first unused open call of each kind that could have led from one state to the other. */
-function explaining(from: State, to: State, open: readonly OpenCall[], used: readonly boolean[], batch: number): number[] {
-  const size = to.size - from.size;
-  const ready = to.ready - from.ready;
-  const found = new Map<OpenCall['op'], number>();
-  for (const [i, { op }] of open.entries()) {
-    if (!used[i] && !found.has(op) && couldChange(op, size, ready, batch)) found.set(op, i);
-  }
-  return [...found.values()];
-}
-
-function couldChange(op: OpenCall['op'], size: number, ready: number, batch: number): boolean {
+/** Whether this call alone may have made the change; of one whose fate is open, within what it was asked to do. */
+function couldChange({ op, change }: OpenCall, { size, ready }: State, batch: number): boolean {
+  if (change !== undefined) return change.size === size && change.ready === ready;
   switch (op) {
     case 'push':
       return size === ready;

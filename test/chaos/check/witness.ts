@@ -24,13 +24,13 @@ export function checkWitness(history: History, { done, open }: Operations): Witn
   const note = (violation: string) => {
     if (violations.length < MAX_VIOLATIONS) violations.push(violation);
   };
-  const sure = done.filter(({ revision }) => revision === 'sure').sort((a, b) => a.seen.revision - b.seen.revision);
+  const sure = done.filter((operation) => operation.sure).sort((a, b) => a.seen.revision - b.seen.revision);
   checkUnique(sure, note);
   checkRealTime(sure, note);
   checkFreshness(done, note);
   const compared = compareNeighbours(sure, history.options, note);
   const gaps = countGaps(sure);
-  const accountable = open.length + maySweep(history) + done.filter(({ revision }) => revision === 'late').length;
+  const accountable = open.length + maySweep(history);
   if (gaps > accountable) note(`${gaps} revisions are missing, ${accountable} can be accounted for`);
   return { operations: done.length, compared, gaps, accountable, violations };
 }
@@ -80,7 +80,7 @@ function compareNeighbours(sure: readonly Operation[], options: RunOptions, note
   let compared = 0;
   for (const [i, operation] of sure.entries()) {
     const before = sure[i - 1];
-    if (before === undefined || before.seen.revision + 1 !== operation.seen.revision) continue;
+    if (before === undefined || before.more || before.seen.revision + 1 !== operation.seen.revision) continue;
     compared++;
     const fault = stepFault(before, operation, options);
     if (fault !== undefined) note(`${about(operation)} after ${about(before)}: ${fault}`);

@@ -38,9 +38,9 @@ export class Elastic implements Controller {
     if (s.outcome === 'throttled') this.holdUntilMs = Math.max(this.holdUntilMs, now + s.retryAfterMs);
     const starved = this.inFlight + 1 >= this.permits && s.ready >= Math.floor(this.control.batchSize);
     const e = this.epoch = withFlush(this.epoch, { ...s, starved }, Math.floor(this.control.batchSize), now);
-    if (!epochIsOver(e, this.control.wantedSamples, this.control.latencyMs, now)) return;
+    if (!epochIsOver(e, this.control.wantedSamples, now)) return;
     this.epochs++; this.decisions++;
-    const obs = { latencyMs: quantileMs(e.latencies, 0.5), spread: Math.log(quantileMs(e.latencies, 0.75) / quantileMs(e.latencies, 0.25)) / 1.349 || 0, starved: e.starved, samples: e.latencies.samples, batches: e.batches, failures: e.failures, throttled: e.throttled, flushesPerSecond: (e.batches - e.failures - e.throttled) * 1000 / (now - e.startMs), itemsPerSecond: e.items * 1000 / (now - e.startMs), maxInFlight: e.maxInFlight, ready: s.ready, state: s.state, slots: this.plant.slots };
+    const obs = { latencyMs: quantileMs(e.latencies, 0.5), spread: Math.log(quantileMs(e.latencies, 0.75) / quantileMs(e.latencies, 0.25)) / 1.349 || 0, starved: e.starved, samples: e.latencies.samples, batches: e.batches, failures: e.failures, throttled: e.throttled, flushesPerSecond: e.flushed * 1000 / (now - e.startMs), itemsPerSecond: e.items * 1000 / (now - e.startMs), maxInFlight: e.maxInFlight, ready: s.ready, state: s.state, slots: this.plant.slots };
     const { control, reason } = decide(this.control, obs, this.plant.config);
     this.trace?.push({ t: Math.round(now), reason, C: +control.permits.toFixed(1), L: +obs.latencyMs.toFixed(1), base: +control.baselineMs.toFixed(1), X: +obs.itemsPerSecond.toFixed(0), mi: obs.maxInFlight, n: obs.samples, f: obs.failures, th: obs.throttled, ready: obs.ready, st: +(obs.starved/obs.batches).toFixed(2), sp: +obs.spread.toFixed(2), tp: +control.testPermits.toFixed(1), bv: +Math.sqrt(control.baselineVariance).toFixed(3), h: control.holds, B: +control.batchSize.toFixed(1), ri: control.rising });
     this.control = control;

@@ -39,7 +39,11 @@ export async function settle(): Promise<void> {
 
 /** Whether a promise is still open. */
 export async function isPending(promise: Promise<unknown>): Promise<boolean> {
+  let open = true;
+  const close = () => {
+    open = false;
+  };
+  promise.then(close, close);
   await settle();
-  const open = Symbol('open');
-  return (await Promise.race([promise.catch(() => {}), Promise.resolve(open)])) === open;
+  return open;
 }

@@ -23,7 +23,11 @@ export class Taker {
   /** Flushes until so many items have come, whatever the pace. */
   async collect(count: number): Promise<string[]> {
     const payloads: string[] = [];
-    while (payloads.length < count) payloads.push(...(await this.flush()));
+    while (payloads.length < count) {
+      payloads.push(...(await this.flush()));
+      // Lets those in line have their turn.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     return payloads;
   }
 }

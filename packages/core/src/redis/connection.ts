@@ -1,5 +1,6 @@
-import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import { type Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { ConfigError } from '../domain/errors.js';
+import { QuietSentinelConnector } from './quiet-sentinel-connector.js';
 
 /**
  * How to reach Redis: a URL (`redis://`, `rediss://`), ioredis options, or an ioredis client, `Redis` or `Cluster`. A
@@ -69,8 +70,9 @@ export function duplicateNode(node: Redis): Redis {
 function duplicate(input: ConnectionInput, settings: Settings): RedisClient {
   if (typeof input === 'string') return new Redis(input, settings);
   if (isCluster(input)) return duplicateCluster(input, settings);
-  if (isClient(input)) return (input as Redis).duplicate(settings);
-  return new Redis({ ...input, ...settings });
+  const { sentinels } = (isClient(input) ? input.options : input) as RedisOptions;
+  const all = sentinels ? { ...settings, Connector: QuietSentinelConnector } : settings;
+  return isClient(input) ? (input as Redis).duplicate(all) : new Redis({ ...input, ...all });
 }
 
 function duplicateCluster(input: Cluster, settings: Settings): Cluster {

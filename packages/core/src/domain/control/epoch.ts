@@ -11,6 +11,7 @@ export interface ControlEpoch {
   readonly latencies: LatencyHistogram;
   /** Items flushed. */
   readonly items: number;
+  readonly flushed: number;
   /** Batches settled: succeeded, failed or throttled. */
   readonly batches: number;
   /** Batches that failed. */
@@ -47,6 +48,7 @@ export function newEpoch(startMs: number, inFlight: number): ControlEpoch {
     startMs,
     latencies: EMPTY_HISTOGRAM,
     items: 0,
+    flushed: 0,
     batches: 0,
     failures: 0,
     throttled: 0,
@@ -64,13 +66,14 @@ export function withTake(epoch: ControlEpoch, inFlight: number): ControlEpoch {
 /** The epoch after a flush was settled at `nowMs`. A latency that is no duration counts as a batch, not as a sample. */
 export function withFlush(epoch: ControlEpoch, report: FlushReport, batchSize: number, nowMs: number): ControlEpoch {
   const { outcome, items } = report;
+  const startMs = epoch.startMs === 0 ? nowMs : epoch.startMs;
   const flushed = outcome === 'flushed';
-  const latencyMs = flushed && report.takenAtMs >= epoch.startMs ? countedLatencyMs(report.latencyMs) : undefined;
+  const rated = { ...epoch, startMs, items: epoch.items + (flushed ? items : 0), flushed: epoch.flushed + (flushed ? 1 : 0) };
+  if (report.takenAtMs < epoch.startMs) return rated;
+  const latencyMs = flushed ? countedLatencyMs(report.latencyMs) : undefined;
   return {
-    ...epoch,
-    startMs: epoch.startMs === 0 ? nowMs : epoch.startMs,
+    ...rated,
     latencies: latencyMs === undefined ? epoch.latencies : withLatency(epoch.latencies, latencyMs),
-    items: epoch.items + (flushed ? items : 0),
     batches: epoch.batches + 1,
     failures: epoch.failures + (outcome === 'failed' ? 1 : 0),
     throttled: epoch.throttled + (outcome === 'throttled' ? 1 : 0),
@@ -80,11 +83,11 @@ export function withFlush(epoch: ControlEpoch, report: FlushReport, batchSize: n
 }
 
 /** Whether it is time for a decision. */
-export function epochIsOver(epoch: ControlEpoch, wantedSamples: number, latencyMs: number, nowMs: number): boolean {
+export function epochIsOver(epoch: ControlEpoch, wantedSamples: number, nowMs: number): boolean {
   const elapsedMs = nowMs - epoch.startMs;
   if (epoch.startMs === 0 || elapsedMs < MIN_EPOCH_MS) return false;
-  if (elapsedMs >= LONG_EPOCH_MS) return epoch.batches >= Math.min(wantedSamples, FEWEST_SAMPLES);
-  return epoch.batches >= wantedSamples && elapsedMs >= 2 * latencyMs;
+  const enough = elapsedMs < LONG_EPOCH_MS ? wantedSamples : Math.min(wantedSamples, FEWEST_SAMPLES);
+  return epoch.batches >= enough && elapsedMs >= 2 * quantileMs(epoch.latencies, 0.5);
 }
 
 /**
