@@ -34,6 +34,8 @@ export interface Decision {
   readonly vitals: Vitals;
   readonly retryAfterMs: number;
   readonly evicted: number;
+  /** Whether the replicas have it; `undefined` when none were asked for. */
+  readonly durable: boolean | undefined;
   /** How long it was held because Redis did not answer; `undefined` when it was not. */
   readonly heldMs: number | undefined;
   readonly maxItemBytes: number;
@@ -41,11 +43,12 @@ export interface Decision {
 
 /** How an item ends on which the store has decided. Pure. */
 export function decided(offer: Offer, decision: Decision): OfferEnd {
-  const { outcome, vitals, retryAfterMs, evicted, heldMs, maxItemBytes } = decision;
+  const { outcome, vitals, retryAfterMs, evicted, durable, heldMs, maxItemBytes } = decision;
   switch (outcome) {
     case 'accepted': {
       const result = { accepted: true as const, id: offer.id, ...viewOf(vitals), evicted };
-      return { kind: 'result', result: heldMs === undefined ? result : { ...result, heldMs } };
+      const known = { ...(durable !== undefined && { durable }), ...(heldMs !== undefined && { heldMs }) };
+      return { kind: 'result', result: { ...result, ...known } };
     }
     case 'too_large':
       return { kind: 'error', error: new ItemTooLargeError(offer.bytes, maxItemBytes) };

@@ -1,4 +1,5 @@
 import { type BufferDefinition, ConfigError, LANES, type Lane, type StoreOptions } from '@backpressure/core';
+import { faultsOf } from '@backpressure/core/store';
 import * as z from 'zod';
 
 /** What a push does when Redis gives no answer within the deadline. */
@@ -73,8 +74,12 @@ const present = (error: string) => z.custom((value) => typeof value === 'object'
 
 const settingsSchema = z.strictObject(
   {
-    // What it is exactly is for the connection to judge.
+    // What these are exactly is for the store to judge.
     connection: z.unknown().optional(),
+    durability: z.unknown().optional(),
+    memoryHeadroom: z.unknown().optional(),
+    allowKeyEviction: z.unknown().optional(),
+    onWarning: z.unknown().optional(),
     store: present('must be a store, such as a MemoryStore').optional(),
     deadlineMs: wholeNumber(1, MAX_TIMER_MS).default(5_000),
     onUnavailable: oneOf(ON_UNAVAILABLE).default('throw'),
@@ -117,12 +122,14 @@ const tokenSchema = z.object(
 /** @throws ConfigError that lists every fault */
 export function parseProducerOptions(name: string, options: unknown): ProducerSettings {
   const subject = `The producer of buffer "${name}"`;
-  const { connection, store, maxHeldItems, ...settings } = parse(settingsSchema, options, subject);
+  const parsed = parse(settingsSchema, options, subject);
+  const { connection, store, deadlineMs, onUnavailable, maxPendingItems, maxPendingBytes, sessions } = parsed;
   if ((connection === undefined) === (store === undefined)) {
     const message = 'must be given, or else a store, and not both';
     throw new ConfigError(subject, [{ option: 'connection', message, received: connection }]);
   }
-  return { ...settings, maxHeldItems: maxHeldItems ?? settings.maxPendingItems };
+  const { maxHeldItems = maxPendingItems } = parsed;
+  return { deadlineMs, onUnavailable, maxHeldItems, maxPendingItems, maxPendingBytes, sessions };
 }
 
 /** @throws ConfigError */
@@ -158,14 +165,5 @@ export function checkIterable(items: unknown): void {
 function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, subject: string): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.flatMap((issue) => {
-    const names = issue.code === 'unrecognized_keys' ? issue.keys : [issue.path.join('.')];
-    const message = issue.code === 'unrecognized_keys' ? 'is not an option' : issue.message;
-    return names.map((name) => ({ option: name || '(the whole)', message, received: received(value, name) }));
-  });
-  throw new ConfigError(subject, faults);
-}
-
-function received(value: unknown, name: string): unknown {
-  return name === '' ? value : (value as Readonly<Record<string, unknown>>)[name];
+  throw new ConfigError(subject, faultsOf(parsed.error, value));
 }

@@ -160,9 +160,10 @@ export class PushEngine implements DispatchListener {
     const { queuedAtMs } = offer.parcel;
     const held = settings.onUnavailable === 'hold' && queuedAtMs < this.calls.recoveredAtMs;
     const heldMs = held && offer.blockedSinceMs === undefined ? performance.now() - queuedAtMs : undefined;
-    const { vitals, retryAfterMs } = reply;
+    const { vitals, retryAfterMs, durable } = reply;
     const { maxItemBytes } = client.config;
-    this.#end(offer, outcomes.decided(offer, { outcome, vitals, retryAfterMs, evicted, heldMs, maxItemBytes }));
+    const decision = { outcome, vitals, retryAfterMs, evicted, durable, heldMs, maxItemBytes };
+    this.#end(offer, outcomes.decided(offer, decision));
   }
 
   #wait(offer: Offer): void {

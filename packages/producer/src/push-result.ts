@@ -14,6 +14,8 @@ export interface PushAccepted {
   readonly utilization: number;
   /** Older items that left the buffer to make room for this one (`drop_oldest`). */
   readonly evicted: number;
+  /** With the option `durability`: whether as many replicas as asked for have it. */
+  readonly durable?: boolean;
   /** Under `onUnavailable: 'hold'`: how long this process kept the item, in ms, because Redis did not answer. */
   readonly heldMs?: number;
 }

@@ -36,7 +36,7 @@ export class Elastic implements Controller {
     }
     if (this.breaker.phase !== 'closed') return;
     if (s.outcome === 'throttled') this.holdUntilMs = Math.max(this.holdUntilMs, now + s.retryAfterMs);
-    const starved = this.inFlight + 1 >= this.permits && s.ready >= Math.floor(this.control.batchSize);
+    const starved = s.ready >= Math.floor(this.control.batchSize);
     const e = this.epoch = withFlush(this.epoch, { ...s, starved }, Math.floor(this.control.batchSize), now);
     if (!epochIsOver(e, this.control.wantedSamples, now)) return;
     this.epochs++; this.decisions++;

@@ -41,7 +41,7 @@ export class GroupCommit {
     const { line, send } = await this.#lineTo(keys[0] ?? '');
     try {
       const reply = await run(send);
-      // A replay writes nothing, and without a write of this connection WAIT has nothing to ask about. This one comes
+      // From Redis 7.2 on WAIT asks about the last write of its connection, and a replay writes nothing. This write comes
       // after those of the first execution.
       if (isReplayed(reply)) await send('pexpire', [keys.at(-1) ?? '', SESSION_TTL_MS]);
       return { reply, confirmed: line.last };

@@ -8,8 +8,8 @@ type Options = ConstructorParameters<typeof SentinelConnector>[0];
  * other Sentinels tell of the failover as well.
  */
 export class QuietSentinelConnector extends SentinelConnector {
-  constructor(options: Options) {
-    super(options);
+  constructor(options: unknown) {
+    super(options as Options);
     const connector = this as unknown as { connectToSentinel(...args: readonly unknown[]): Redis };
     const connect = connector.connectToSentinel.bind(this);
     connector.connectToSentinel = (...args) => connect(...args).on('error', () => {});

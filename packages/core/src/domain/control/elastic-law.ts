@@ -44,7 +44,7 @@ export function initialElastic(limits: ElasticLimits): ElasticControl {
 }
 
 const G = (globalThis as any).G ?? {};
-const P = { cut: 1.35, grow: 1.12, to: 1.15, drift: 0.0004, flat: 0.4, k: 1, forced: 3, rise: 1.3, floor: 0.7, holds: 8, acc: 0, bstep: 1.1, prior: 0.25, pw: 5, out: 2, z: 1, up: 0.3, nu: 0.01, gain: 0.5, ...G };
+const P = { cut: 1.35, grow: 1.12, to: 1.15, drift: 0.0004, flat: 0.4, k: 1, forced: 3, rise: 1.3, floor: 0.7, holds: 8, acc: 0, bstep: 1.1, prior: 0.25, pw: 5, out: 2, z: 1, up: 0.3, nu: 0.01, gain: 0.5, upg: 0.99, ...G };
 
 function sizeBatch(s: ElasticControl, o: EpochObservation, limits: ElasticLimits, lq: number) {
   const max = limits.maxBatchSize ?? limits.batchSize;
@@ -61,8 +61,9 @@ export function decide(s0: ElasticControl, o: EpochObservation, limits: ElasticL
   const s = { ...s0 };
   const L = o.latencyMs;
   let reason: ElasticReason = 'hold';
-  const whole = Math.floor(s.permits);
-  const limited = o.starved > 0.5 * o.batches && o.maxInFlight >= whole;
+  const limited = o.starved > 0.5 * o.batches;
+  const bound = o.maxInFlight >= Math.floor(s.permits);
+  const whole = Math.max(1, Math.min(Math.floor(s.permits), o.maxInFlight));
   const finish = () => {
     s.permits = Math.max(1, Math.min(s.permits, limits.maxConcurrentFlushes));
     if (L > 0) s.latencyMs = L;
@@ -97,6 +98,7 @@ export function decide(s0: ElasticControl, o: EpochObservation, limits: ElasticL
   if (whole <= 1) { flat = true; share = 1; }
   // --- elasticity test
   if (s.testPermits > 0) {
+    if (timed && L < s.testLatencyMs && whole > s.testPermits && s.holds <= P.holds) { s.testPermits = whole; s.testLatencyMs = L; s.testVariance = v; flat = true; share = P.upg; }
     const r = Math.log(whole / Math.floor(s.testPermits));
     if (Math.abs(r) > 0.25 && timed) {
       const e = Math.log(L / s.testLatencyMs) / r;
@@ -113,7 +115,7 @@ export function decide(s0: ElasticControl, o: EpochObservation, limits: ElasticL
           return finish();
         }
         if (s.errorShare > 0 ? forced : (e > P.flat + P.k * se2 || forced)) { s.testPermits = 0; s.rising = 0; s.errorShare = 0; }
-      } else if (e < P.flat - P.k * se2) { flat = true; share = 1; s.testPermits = 0; if (P.acc) s.rising = 1; }
+      } else if (e < P.flat - P.k * se2) { flat = true; share = P.upg; s.testPermits = 0; if (P.acc) s.rising = 1; }
       else if (s.holds > P.holds) { s.permits = s.testPermits; s.testPermits = 0; s.holds = 0; if (L < s.baselineMs) track(1); return finish(); }
       else if (e > P.flat + P.k * se2) s.testPermits = 0;
     }
@@ -129,13 +131,13 @@ export function decide(s0: ElasticControl, o: EpochObservation, limits: ElasticL
   if (queued || erroneous) {
     if (s.testPermits <= s.permits || (erroneous && s.errorShare === 0)) { s.testPermits = Math.min(s.permits, o.maxInFlight); s.testLatencyMs = L; s.testVariance = v; s.errorShare = erroneous ? er : 0; }
     const factor = erroneous ? (er > 0.5 ? 0.5 : 0.7) : s.rising ? 0.5 : Math.max(P.floor, P.to / Math.exp(lq));
-    s.permits = Math.max(1, Math.min(Math.min(s.permits, o.maxInFlight) * factor, whole - 1));
+    s.permits = Math.max(1, Math.min(Math.ceil(Math.min(s.permits, o.maxInFlight) * factor), whole - 1));
     reason = erroneous ? 'errors' : 'queue';
     return finish();
   }
   if (s.testPermits > s.permits) { s.testPermits = 0; s.errorShare = 0; }
-  if (!s.rising || !limited) sizeBatch(s, o, limits, lq - se);
-  if (!limited || !timed) return finish();
+  if (!s.rising || !bound) sizeBatch(s, o, limits, lq - se);
+  if (!limited || !bound || !timed) return finish();
   if (s.rising) {
     s.testPermits = s.permits; s.testLatencyMs = L; s.testVariance = v;
     s.permits = 2 * s.permits; reason = 'slow_start'; return finish();

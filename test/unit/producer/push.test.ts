@@ -1,0 +1,105 @@
+import { BufferFullError, ItemTooLargeError, PushTimeoutError } from '@backpressure/core';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { rig, settle } from './rig.js';
+
+describe('push', () => {
+  it('says what became of the item, and how full the buffer is', async () => {
+    const { producer } = rig({ maxBufferSize: 4, strategy: 'drop_newest' });
+    const results = [];
+    for (const item of ['a', 'b', 'c', 'd', 'e']) results.push(await producer.push(item));
+    expect(results).toMatchObject([
+      { accepted: true, state: 'normal', utilization: 0.25, evicted: 0 },
+      { accepted: true, state: 'elevated', utilization: 0.5 },
+      { accepted: true, state: 'elevated', utilization: 0.75 },
+      { accepted: true, state: 'blocked', utilization: 1 },
+      { accepted: false, reason: 'full', state: 'blocked', utilization: 1, retryAfterMs: expect.any(Number) },
+    ]);
+    expect(producer.state).toBe('blocked');
+    expect(producer.metrics()).toMatchObject({ accepted: 4, refused: 1 });
+  });
+
+  it('tells of each state in an event', async () => {
+    const { producer } = rig({ maxBufferSize: 4 });
+    const states: string[] = [];
+    producer.on('state', ({ from, to }) => states.push(`${from} ${to}`));
+    for (const item of ['a', 'b', 'c', 'd']) await producer.push(item);
+    expect(states).toEqual(['normal elevated', 'elevated blocked']);
+  });
+
+  it('refuses an item that the schema refuses, and sends nothing', async () => {
+    const { producer, store } = rig({ schema: z.string().min(3) });
+    await expect(producer.push('no')).rejects.toMatchObject({ code: 'BP_INVALID_ITEM' });
+    expect(store.calls).toEqual([]);
+    expect(producer.metrics().refusedLocally.invalid).toBe(1);
+  });
+
+  it('refuses an item over maxItemBytes before it is sent, by one byte of UTF-8', async () => {
+    const { producer, store } = rig({ maxItemBytes: 4 });
+    expect(await producer.push('éé')).toMatchObject({ accepted: true });
+    const error = await producer.push('ééx').catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ItemTooLargeError);
+    expect(error).toMatchObject({ bytes: 5, maxItemBytes: 4 });
+    expect(store.pushes()).toHaveLength(1);
+    expect(producer.metrics().refusedLocally.too_large).toBe(1);
+  });
+
+  it('asks for the limit in force before it refuses the first item', async () => {
+    const { producer, store, buffer } = rig({ maxItemBytes: 4 });
+    const other = rig({ name: buffer.name, maxItemBytes: 4 });
+    await other.producer.open();
+    await other.producer.close();
+    // The same store for both: the limit was raised while nobody was there.
+    await store.configure({ action: 'declare', stated: {}, complete: {}, onConfigMismatch: 'adopt' }).catch(() => {});
+    await producer.open();
+    const { version = 0 } = (await store.config()) ?? {};
+    await store.configure({ action: 'patch', fields: { maxItemBytes: '8' }, expectedVersion: version });
+    await producer.status();
+    await settle();
+    expect(await producer.push('12345678')).toMatchObject({ accepted: true });
+  });
+
+  it('follows a limit that was lowered meanwhile', async () => {
+    const { producer, store } = rig({ maxItemBytes: 8 });
+    await producer.push('12345678');
+    await store.configure({ action: 'patch', fields: { maxItemBytes: '4' }, expectedVersion: 1 });
+    await expect(producer.push('12345')).rejects.toBeInstanceOf(ItemTooLargeError);
+  });
+
+  it('takes the priority of a push for its lane', async () => {
+    const { producer, store } = rig();
+    await producer.push('a', { priority: 'high' });
+    expect((await store.snapshot()).readyByLane).toEqual({ high: 1, normal: 0, low: 0 });
+  });
+});
+
+describe('pushOrThrow', () => {
+  it('gives the result when the item was accepted', async () => {
+    const { producer } = rig();
+    expect(await producer.pushOrThrow('a')).toMatchObject({ accepted: true });
+  });
+
+  it('throws what the refusal says', async () => {
+    const { producer, store } = rig({ maxBufferSize: 1, strategy: 'block' });
+    await producer.push('a');
+    await expect(producer.pushOrThrow('b', { timeoutMs: 0 })).rejects.toBeInstanceOf(BufferFullError);
+    const late = await producer.pushOrThrow('b', { timeoutMs: 10 }).catch((error: unknown) => error);
+    expect(late).toBeInstanceOf(PushTimeoutError);
+    expect(late).toMatchObject({ timeoutMs: 10, retryable: true });
+    const aborted = producer.pushOrThrow('b', { signal: AbortSignal.abort('no') });
+    await expect(aborted).rejects.toMatchObject({ code: 'BP_ABORTED', cause: 'no' });
+    await store.gate({ action: 'pause', intake: true, flush: false });
+    await expect(producer.pushOrThrow('b')).rejects.toMatchObject({ code: 'BP_BUFFER_FULL', reason: 'paused' });
+    await store.gate({ action: 'drain', timeoutMs: 5_000 });
+    await expect(producer.pushOrThrow('b')).rejects.toMatchObject({ code: 'BP_DRAINING', retryAfterMs: expect.any(Number) });
+  });
+
+  it('throws ClosedError when the producer was closed meanwhile', async () => {
+    const { producer } = rig({ maxBufferSize: 1, strategy: 'block' });
+    await producer.push('a');
+    const push = producer.pushOrThrow('b').catch((error: unknown) => error);
+    await settle();
+    await producer.close();
+    expect(await push).toMatchObject({ code: 'BP_CLOSED' });
+  });
+});
