@@ -24,7 +24,6 @@ const env = {
   PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
   COREPACK_ENABLE_DOWNLOAD_PROMPT: '0',
   TURBO_TELEMETRY_DISABLED: '1',
-  CI: process.env.CI ?? '1', // no prompts
 };
 
 let running; // the child of the moment
@@ -96,7 +95,8 @@ function exec([command, ...argv], output, chunks = []) {
   return new Promise((resolve) => {
     running = spawn(command, argv, {
       cwd: root,
-      env,
+      // Without a terminal pnpm must not ask; with one, the demo keeps its colours.
+      env: output === 'inherit' ? env : { ...env, CI: env.CI ?? '1' },
       stdio: output === 'inherit' ? 'inherit' : ['ignore', 'pipe', 'pipe'],
       shell: process.platform === 'win32',
     });

@@ -7,4 +7,5 @@ console.time('check');
 const f = await check(h, await importFromRoot('packages/core/dist/redis/script-descriptors.js') as never);
 console.timeEnd('check');
 console.log(JSON.stringify(f, undefined, 1));
+console.log(h.calls.map(c=>c.end?.kind==='reply'?c.end.sends:-1).reduce((m,n)=>({...m,[n]:(m[n]??0)+1}),{} as Record<number,number>));
 console.log(h.peakBytes, h.usedMemory, h.residue, h.errors.slice(0, 5), h.stalls.length);

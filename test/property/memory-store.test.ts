@@ -3,15 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { openMemoryStore } from '../conformance/open-memory-store.js';
 import { scenario } from './arbitraries.js';
 import { runInterleaving } from './interleaving.js';
-import { REGRESSION_SEEDS } from './regressions.js';
+import { REGRESSION_RUNS, REGRESSION_SEEDS } from './regressions.js';
 
 // FC_SEED runs one seed again, FC_RUNS more or fewer scenarios.
 const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const numRuns = Number(process.env.FC_RUNS ?? 2_000);
 
 const property = fc.asyncProperty(scenario, async (generated) => {
-  const opened = await openMemoryStore();
-  await runInterleaving(generated, [opened]);
+  await runInterleaving(generated, [await openMemoryStore()]);
 });
 
 describe('any interleaving of clients leaves the promises of a buffer unbroken', () => {
@@ -19,9 +18,7 @@ describe('any interleaving of clients leaves the promises of a buffer unbroken',
     await expect(fc.assert(property, { seed, numRuns })).resolves.toBeUndefined();
   });
 
-  for (const { seed: known, found } of REGRESSION_SEEDS) {
-    test(`seed ${known}: ${found}`, async () => {
-      await expect(fc.assert(property, { seed: known, numRuns: 200 })).resolves.toBeUndefined();
-    });
-  }
+  test.each(REGRESSION_SEEDS)('seed $seed: $found', async (known) => {
+    await expect(fc.assert(property, { seed: known.seed, numRuns: REGRESSION_RUNS })).resolves.toBeUndefined();
+  });
 });

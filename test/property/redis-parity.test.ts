@@ -4,21 +4,27 @@ import { openMemoryStore } from '../conformance/open-memory-store.js';
 import { openVirtualClockStore } from '../support/virtual-clock-store.js';
 import { scenario } from './arbitraries.js';
 import { runInterleaving } from './interleaving.js';
+import { REGRESSION_RUNS, REGRESSION_SEEDS } from './regressions.js';
 
 // FC_SEED runs one seed again, FC_RUNS more or fewer scenarios.
 const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const numRuns = Number(process.env.FC_RUNS ?? 100);
 
-describe('the scripts in Redis and the memory store', () => {
-  test(`answer the same in ${numRuns} scenarios from seed ${seed}`, async () => {
-    const property = fc.asyncProperty(scenario, async (generated) => {
-      const stores = [await openMemoryStore(), await openVirtualClockStore(inject('redisUrl'))];
-      try {
-        await runInterleaving(generated, stores);
-      } finally {
-        for (const opened of stores) await opened.dispose();
-      }
-    });
+const property = fc.asyncProperty(scenario, async (generated) => {
+  const stores = [await openMemoryStore(), await openVirtualClockStore(inject('redisUrl'))];
+  try {
+    await runInterleaving(generated, stores);
+  } finally {
+    for (const opened of stores) await opened.dispose();
+  }
+});
+
+describe('the scripts in Redis and the memory store answer the same', () => {
+  test(`${numRuns} scenarios from seed ${seed}`, async () => {
     await expect(fc.assert(property, { seed, numRuns })).resolves.toBeUndefined();
+  });
+
+  test.each(REGRESSION_SEEDS)('seed $seed: $found', async (known) => {
+    await expect(fc.assert(property, { seed: known.seed, numRuns: REGRESSION_RUNS })).resolves.toBeUndefined();
   });
 });

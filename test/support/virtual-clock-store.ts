@@ -3,7 +3,8 @@ import type { BufferStore } from '@backpressure/core/store';
 import { openRedisStore } from '@backpressure/core/store';
 import { Redis } from 'ioredis';
 
-const CLOCK_KEY = "string.gsub(KEYS[1], '[^:]+$', 'clock')";
+// In the same slot, and not among the keys of the buffer: a destroy must not stop the clock.
+const CLOCK_KEY = "'clock:' .. string.match(KEYS[1], '{.-}')";
 
 /** A buffer in a real Redis whose scripts read their time from a key, so that a test can move it. */
 export interface VirtualClockStore {
@@ -17,7 +18,7 @@ export async function openVirtualClockStore(url: string): Promise<VirtualClockSt
   const name = `virtual-${randomUUID()}`;
   const store = openRedisStore(name, url, { transformScript: withVirtualClock });
   const redis = new Redis(url);
-  const key = `bp:{${name}}:clock`;
+  const key = `clock:{${name}}`;
   let nowMs = 1_700_000_000_000;
   const setClock = async () => {
     await redis.multi().del(key).rpush(key, Math.floor(nowMs / 1000), (nowMs % 1000) * 1000).exec();

@@ -7,7 +7,6 @@ import type { DemoRun } from './demo.js';
 import { Downstream } from './downstream.js';
 import { Fleet } from './fleet.js';
 import { FLIGHTS, type Flight } from './flight.js';
-import { forgetKeys } from './forget-keys.js';
 import { serveMetrics } from './metrics-server.js';
 import { count } from './numbers.js';
 import type { Owned } from './owned.js';
@@ -57,10 +56,7 @@ export async function openStage({ options, screen, interrupt, databaseUrl }: Dem
   const buffer = { name: `flights-${process.pid}-${Date.now().toString(36)}`, capacity, strategy };
   const admin = new BackpressureAdmin(flightsBuffer(buffer), { connection: redis.url });
   owned.add('the admin', () => admin.close());
-  owned.add('the buffer', async () => {
-    await admin.destroy();
-    await forgetKeys(redis.url, `bp:{${buffer.name}}:`);
-  });
+  owned.add('the buffer', () => admin.destroy());
 
   screen.say(`database: ${databaseUrl === undefined ? 'an embedded Postgres starts' : 'DATABASE_URL'}`);
   owned.add('the database', () => fleet.stopDatabase());

@@ -127,7 +127,10 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
    */
   async push(item: T, options?: PushOptions): Promise<PushResult> {
     const terms = this.#terms(options);
-    const [end] = await this.#engine.submit([await this.#encode(item)], terms);
+    const encoding = this.#encode(item);
+    // Without a turn of the event loop in between, so that calls keep their order.
+    const encoded = encoding instanceof Promise ? await encoding : encoding;
+    const [end] = await this.#engine.submit([encoded], terms);
     if (end?.kind === 'result') return end.result;
     throw end?.error;
   }
@@ -163,10 +166,11 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
    *
    * @throws StoreUnavailableError, and TokenExpiredError when Redis does not remember the call any more (after an hour)
    */
-  async resolve(token: PushToken): Promise<Resolution> {
-    const { session, seq, index } = parseToken(token);
+  async resolve(pushToken: PushToken): Promise<Resolution> {
+    const { session, seq, index } = parseToken(pushToken);
     await this.open();
-    const reply = await this.#client.store.push({ token: { session, seq }, items: [] }, this.#call());
+    const token = { session, seq };
+    const reply = await this.#engine.calls.ask((store, call) => store.push({ token, items: [] }, call));
     this.#client.observe(reply.vitals);
     const named = index === undefined ? reply.outcomes : reply.outcomes.slice(index, index + 1);
     return { admitted: named.length > 0 && named.every((outcome) => outcome === 'accepted'), outcomes: reply.outcomes };
@@ -175,7 +179,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   /** The buffer at this instant. @throws StoreUnavailableError, ClosedError */
   async status(): Promise<BufferStatus> {
     await this.open();
-    const snapshot = await this.#client.store.snapshot(this.#call());
+    const snapshot = await this.#engine.calls.ask((store, call) => store.snapshot(call));
     this.#client.observe(snapshot.vitals);
     return statusOf(this.name, snapshot);
   }
@@ -235,10 +239,6 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
     if (bytes <= maxItemBytes) return this.#encode(item);
     this.#tally.refusedLocally.too_large++;
     throw new ItemTooLargeError(bytes, maxItemBytes);
-  }
-
-  #call(): { readonly deadlineMs: number } {
-    return { deadlineMs: this.#settings.deadlineMs };
   }
 
   #refuseIfClosed(): void {

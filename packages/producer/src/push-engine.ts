@@ -102,14 +102,15 @@ export class PushEngine implements DispatchListener {
   }
 
   mayWait({ terms }: Parcel): boolean {
-    return this.#blockTimeMs(terms) > 0;
+    return this.#blockTimeLeftMs(terms) > 0;
   }
 
   onSend(offers: readonly Offer[]): void {
+    const blocking = this.#options.client.config.strategy === 'block';
     for (const offer of offers) {
       offer.phase = 'sending';
       offer.wokenMeanwhile = false;
-      if (this.mayWait(offer.parcel)) this.#room.expect(offer);
+      if (blocking) this.#room.expect(offer);
     }
   }
 
@@ -169,7 +170,7 @@ export class PushEngine implements DispatchListener {
   #wait(offer: Offer): void {
     const { terms } = offer.parcel;
     if (offer.blockedSinceMs === undefined) this.#options.tally.blockedTotal++;
-    this.#room.enter(offer, terms.startedAtMs + this.#blockTimeMs(terms) - performance.now());
+    this.#room.enter(offer, this.#blockTimeLeftMs(terms));
     if (offer.stopOrder !== undefined) this.#leave(offer, offer.stopOrder);
     else if (this.#closed !== undefined) this.#leave(offer, { reason: 'aborted', cause: this.#closed });
     else if (offer.wokenMeanwhile) this.#wake([offer]);
@@ -250,7 +251,8 @@ export class PushEngine implements DispatchListener {
     offer.parcel.end(offer, end);
   }
 
-  #blockTimeMs({ timeoutMs }: ParcelTerms): number {
-    return timeoutMs ?? this.#options.client.config.maxBlockTimeMs;
+  #blockTimeLeftMs({ timeoutMs, startedAtMs }: ParcelTerms): number {
+    const blockTimeMs = timeoutMs ?? this.#options.client.config.maxBlockTimeMs;
+    return blockTimeMs === 0 ? 0 : startedAtMs + blockTimeMs - performance.now();
   }
 }

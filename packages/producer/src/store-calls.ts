@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoreOutOfMemoryError, type StoreToken, StoreUnavailableError, TokenExpiredError } from '@backpressure/core';
-import type { BufferClient, CallOptions, PushItem, PushReply, TicketReply } from '@backpressure/core/store';
+import type { BufferClient, BufferStore, CallOptions, PushItem, PushReply, TicketReply } from '@backpressure/core/store';
 import type { StopOrder } from './offer.js';
 import type { ProducerTally } from './producer-metrics.js';
 import { SessionPool } from './session-pool.js';
@@ -65,8 +65,13 @@ export class StoreCalls {
   async open(): Promise<void> {
     if (this.#opened) return;
     const { client, hold } = this.#options;
-    await this.#ask(() => client.open(this.#call()), hold);
+    await this.#track(() => client.open(this.#call()), hold);
     this.#opened = true;
+  }
+
+  /** Asks something that needs no session. */
+  ask<Reply>(send: (store: BufferStore, call: CallOptions) => Promise<Reply>): Promise<Reply> {
+    return this.#track(() => send(this.#options.client.store, this.#call()), false);
   }
 
   /** Offers items under the next token of a free session. */
@@ -77,7 +82,7 @@ export class StoreCalls {
       tally.pushCallsTotal++;
       tally.itemsSentTotal += items.length;
       try {
-        return await this.#ask(() => client.store.push({ token, items }, this.#call(deadlineMs)), hold);
+        return await this.#track(() => client.store.push({ token, items }, this.#call(deadlineMs)), hold);
       } catch (error) {
         throw withToken(error, token);
       }
@@ -88,13 +93,13 @@ export class StoreCalls {
   cancel(ids: readonly string[], reason: StopOrder['reason']): Promise<TicketReply> {
     const { client } = this.#options;
     return this.#sessions.run((token) =>
-      this.#ask(() => client.store.ticket({ action: 'cancel', token, ids, reason }, this.#call()), false),
+      this.#track(() => client.store.ticket({ action: 'cancel', token, ids, reason }, this.#call()), false),
     );
   }
 
   /** Renews places in line; needs no session. */
   renew(ids: readonly string[]): Promise<TicketReply> {
-    return this.#ask(() => this.#options.client.store.ticket({ action: 'renew', ids }, this.#call()), false);
+    return this.ask((store, call) => store.ticket({ action: 'renew', ids }, call));
   }
 
   /** Ends the calls under way; what became of them is unknown. */
@@ -111,7 +116,7 @@ export class StoreCalls {
     return { deadlineMs, signal: this.#stopping.signal };
   }
 
-  async #ask<Reply>(send: () => Promise<Reply>, hold: boolean): Promise<Reply> {
+  async #track<Reply>(send: () => Promise<Reply>, hold: boolean): Promise<Reply> {
     const running = this.#untilAnswered(send, hold);
     this.#running.add(running);
     try {

@@ -50,6 +50,7 @@ export class WaitingRoom {
   /** An item got its place in line, or has to keep it. */
   enter(offer: Offer, blockForMs: number): void {
     offer.phase = 'waiting';
+    this.#byId.set(offer.id, offer);
     this.#fallback ??= setInterval(() => void this.#look(), FALLBACK_MS);
     if (offer.blockedSinceMs !== undefined) return;
     this.#blocked++;

@@ -39,11 +39,6 @@ export interface Operations {
   readonly open: readonly OpenCall[];
 }
 
-/**
- * A link sends a call again when its connection was lost, after 20 ms. So one that took less was sent once. A take that
- * was sent twice is answered twice, and the answer that comes may be the second: the batch is the same, the moment not.
- */
-const RESENT_AFTER_US = 20_000;
 /** What is carried out once, however often it is sent, and answered with the record of that. */
 const TOKENED: ReadonlySet<StoreOp> = new Set(['push', 'cancel', 'settle']);
 const CHANGING: ReadonlySet<StoreOp> = new Set(['push', 'cancel', 'take', 'settle', 'gate', 'purge', 'configure']);
@@ -65,7 +60,8 @@ export function operationsOf(calls: History['calls']): Operations {
     const end = first.end as ReplyLine;
     const { op, key } = first.call;
     const again = repeated.length > 1 || (op === 'take' && asked.has(key));
-    const once = !again && end.at - from < RESENT_AFTER_US;
+    // A take that was sent twice is answered twice: the batch is the same, the moment of the second is another.
+    const once = !again && end.sends === 1;
     const parts = partsOf(first, end, from, once);
     done.push(...parts.done);
     open.push(...parts.open);

@@ -84,6 +84,8 @@ export interface ReplyLine {
   readonly kind: 'reply';
   readonly n: number;
   readonly at: number;
+  /** How often it was sent until it was answered. */
+  readonly sends: number;
   /** The vitals of the reply that the checks need. */
   readonly seen?: Seen;
   readonly effect: Effect;

@@ -2,6 +2,7 @@ import { type BufferStore, openRedisStore } from '@backpressure/core/store';
 import { Journal } from '../history/journal.js';
 import type { StoreLine } from '../history/lines.js';
 import { BUFFER_NAME } from '../options.js';
+import { watchSends } from './send-counter.js';
 import { type WitnessedStore, witnessStore } from './witness-store.js';
 
 type TransformScript = NonNullable<NonNullable<Parameters<typeof openRedisStore>[2]>['transformScript']>;
@@ -25,6 +26,7 @@ const METHODS = ['push', 'ticket', 'take', 'settle', 'heartbeat', 'gate', 'purge
  * Returns what gives that one back, to be called when the process is done.
  */
 export function hookStores({ redisUrl, journalPath, transformScript, bug }: HookOptions): () => Promise<void> {
+  watchSends();
   const inner = openRedisStore(BUFFER_NAME, redisUrl, { transformScript });
   const prototype = Object.getPrototypeOf(inner) as BufferStore;
   const journal = new Journal<StoreLine>(journalPath);

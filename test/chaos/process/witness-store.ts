@@ -12,6 +12,7 @@ import type {
 import { nowUs } from '../clock.js';
 import type { Journal } from '../history/journal.js';
 import type { CallLine, Effect, Seen, StoreLine } from '../history/lines.js';
+import { countingSends } from './send-counter.js';
 
 /** The calls that a witness writes down: all that can change the buffer, but for the renewal of a lease. */
 export type WitnessedStore = Pick<
@@ -40,9 +41,9 @@ export function witnessStore(inner: WitnessedStore, journal: Journal<StoreLine>)
     const n = ++calls;
     journal.write({ kind: 'call', n, at: nowUs(), op, key, ...about });
     try {
-      const reply = await run();
-      journal.write({ kind: 'reply', n, at: nowUs(), ...account(reply) });
-      return reply;
+      const { result, sends } = await countingSends(run);
+      journal.write({ kind: 'reply', n, at: nowUs(), sends, ...account(result) });
+      return result;
     } catch (error) {
       const unknown = !(error instanceof StoreUnavailableError) || error.outcome === 'unknown';
       journal.write({ kind: 'failed', n, at: nowUs(), error: nameOf(error), unknown });

@@ -7,6 +7,7 @@ import { Journal } from '../history/journal.js';
 import type { StoreLine } from '../history/lines.js';
 import { BUFFER_NAME, bufferSpec, type ChaosItem, type RunOptions } from '../options.js';
 import { memoized, recorded } from '../process/recording.js';
+import { watchSends } from '../process/send-counter.js';
 import { witnessStore } from '../process/witness-store.js';
 import { type ChaosRedis, patiently } from './redis.js';
 
@@ -20,6 +21,7 @@ export class Operator {
   readonly #limit: number;
 
   constructor(options: RunOptions, server: ChaosRedis, dir: string) {
+    watchSends();
     this.#redis = server.connect();
     const transform = options.record ? { transformScript: memoized(recorded) } : {};
     this.#store = openRedisStore(BUFFER_NAME, server.url, transform);

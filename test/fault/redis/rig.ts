@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type BackpressureOptions, StoreUnavailableError, type StoreToken } from '@backpressure/core';
 import { type BufferStore, itemId, openRedisStore, type PushReply, sessionId } from '@backpressure/core/store';
-import { Redis } from 'ioredis';
+import { type Cluster, Redis } from 'ioredis';
 import { expect, onTestFinished, vi } from 'vitest';
 import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
 import { parseOptions } from '../../../packages/core/src/domain/config.js';
@@ -90,7 +90,7 @@ export class Session {
 }
 
 /** Every payload that waits in the buffer, oldest first. */
-export async function waitingIn(redis: Redis, store: BufferStore): Promise<string[]> {
+export async function waitingIn(redis: Redis | Cluster, store: BufferStore): Promise<string[]> {
   const records = await redis.lrange(`bp:{${store.name}}:ready:normal`, 0, -1);
   return records.map((record) => record.slice(49));
 }

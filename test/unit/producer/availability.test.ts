@@ -1,7 +1,7 @@
 import { ProtocolError, StoreOutOfMemoryError, type StoreToken, StoreUnavailableError, TokenExpiredError } from '@backpressure/core';
-import type { PushToken } from '@backpressure/producer';
+import { BackpressureProducer, type PushToken } from '@backpressure/producer';
 import { describe, expect, it, vi } from 'vitest';
-import { isPending, rig, settle } from './rig.js';
+import { definition, isPending, rig, settle } from './rig.js';
 
 const away = (outcome: 'not_sent' | 'unknown') => new StoreUnavailableError('Redis is away.', { outcome });
 const thrown = (promise: Promise<unknown>) =>
@@ -160,8 +160,6 @@ describe('Redis answers something else', () => {
     const { store } = rig({ maxBufferSize: 10 });
     const first = rig({ name: 'same', maxBufferSize: 10 });
     await first.producer.open();
-    const { BackpressureProducer } = await import('@backpressure/producer');
-    const { definition } = await import('./rig.js');
     const other = new BackpressureProducer(definition({ name: 'same', maxBufferSize: 11 }), { store: first.store });
     await expect(other.push('a')).rejects.toMatchObject({ code: 'BP_CONFIG_MISMATCH' });
     await expect(other.open()).rejects.toMatchObject({ code: 'BP_CONFIG_MISMATCH' });

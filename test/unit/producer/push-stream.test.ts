@@ -72,13 +72,14 @@ describe('writable', () => {
     const stopping = new AbortController();
     const stream = producer.writable({ signal: stopping.signal });
     stream.on('error', () => {});
+    const closed = new Promise((resolve) => stream.on('close', resolve));
     stream.write('a');
     stream.write('b');
     await settle();
     expect((await store.snapshot()).waiters).toBe(1);
     if (how === 'destroy') stream.destroy();
     else stopping.abort();
-    await once(stream, 'close');
+    await closed;
     await settle();
     expect(await store.snapshot()).toMatchObject({ waiters: 0, counters: { refused: { aborted: 1 } } });
   });

@@ -1,4 +1,5 @@
 import { BufferFullError, ItemTooLargeError, PushTimeoutError } from '@backpressure/core';
+import { BackpressureProducer } from '@backpressure/producer';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { rig, settle } from './rig.js';
@@ -46,17 +47,12 @@ describe('push', () => {
 
   it('asks for the limit in force before it refuses the first item', async () => {
     const { producer, store, buffer } = rig({ maxItemBytes: 4 });
-    const other = rig({ name: buffer.name, maxItemBytes: 4 });
-    await other.producer.open();
-    await other.producer.close();
-    // The same store for both: the limit was raised while nobody was there.
-    await store.configure({ action: 'declare', stated: {}, complete: {}, onConfigMismatch: 'adopt' }).catch(() => {});
     await producer.open();
-    const { version = 0 } = (await store.config()) ?? {};
-    await store.configure({ action: 'patch', fields: { maxItemBytes: '8' }, expectedVersion: version });
-    await producer.status();
-    await settle();
-    expect(await producer.push('12345678')).toMatchObject({ accepted: true });
+    await store.configure({ action: 'patch', fields: { maxItemBytes: '8' }, expectedVersion: 1 });
+    const late = new BackpressureProducer(buffer, { store });
+    expect(await late.push('12345678')).toMatchObject({ accepted: true });
+    await expect(late.push('123456789')).rejects.toBeInstanceOf(ItemTooLargeError);
+    await late.close();
   });
 
   it('follows a limit that was lowered meanwhile', async () => {

@@ -25,7 +25,7 @@ export function rig(spec: Spec = {}, options: Options = {}) {
   const store = new GatedStore(buffer.name);
   const producer = new BackpressureProducer(buffer, { store, ...options });
   onTestFinished(async () => {
-    for (const kind of ['push', 'renew', 'cancel'] as const) store.release(kind);
+    store.heal();
     await producer.close({ timeoutMs: 100 });
     expect(producer.metrics()).toMatchObject({ pendingItems: 0, pendingBytes: 0, blockedNow: 0, callsInFlight: 0 });
   });

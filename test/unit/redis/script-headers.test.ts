@@ -67,6 +67,7 @@ describe('the header of each script', () => {
       push: '#!lua',
       redrive: '#!lua',
       configure: frees,
+      destroy: frees,
       extend: frees,
       gate: frees,
       heartbeat: frees,

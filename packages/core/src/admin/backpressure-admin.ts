@@ -129,7 +129,10 @@ export class BackpressureAdmin<T = unknown> {
     discard: (ids?: readonly string[]): Promise<number> => this.#redrive('discard', ids),
   };
 
-  /** Deletes every key of the buffer, whatever is in it. Its producers and consumers should be closed. */
+  /**
+   * Deletes every key of the buffer, whatever is in it, and those of its BullMQ queue. Its producers and consumers should
+   * be closed. It looks at every key of the server, a thousand at a time.
+   */
   async destroy(): Promise<void> {
     await this.#client.store.destroy();
   }

@@ -129,12 +129,10 @@ export class RedisStore implements port.BufferStore {
   }
 
   async destroy(call: port.CallOptions = {}): Promise<void> {
-    const limits = this.#call(call);
-    const batches = (await this.#link.command('hkeys', [this.#keys.key('batches')], limits)) as string[];
-    const keys = [...this.#keys.all, ...batches.map((id) => this.#keys.batch(id))];
-    for (let first = 0; first < keys.length; first += 1000) {
-      await this.#link.command('unlink', keys.slice(first, first + 1000), limits);
-    }
+    let cursor = '0';
+    do {
+      cursor = await this.#run(descriptors.destroyScript, { cursor, prefix: `${this.#keys.prefix}:` }, call);
+    } while (cursor !== '0');
   }
 
   close(): Promise<void> {

@@ -191,6 +191,15 @@ export const purgeScript = defineScript({
   reply: tagged(['purged'], z.tuple([whole])).transform(([, vitals, [purged]]) => ({ purged, vitals })),
 });
 
+export const destroyScript = defineScript({
+  script: scripts.destroy,
+  bufferKeys: false,
+  keys: ['config'],
+  args: ['cursor', 'prefix'],
+  encode: ({ cursor, prefix }: { cursor: string; prefix: string }) => ({ keys: ['config'], args: [cursor, prefix] }),
+  reply: z.tuple([z.literal('destroyed'), z.string(), whole]).transform(([, cursor]) => cursor),
+});
+
 export const redriveScript = defineScript({
   script: scripts.redrive,
   bufferKeys: true,

@@ -67,15 +67,10 @@ export class BatchTable {
     this.#enter(batch, -1);
   }
 
-  /**
-   * Lets a batch wait for its retry under an id of its own, derived from that of the batch it comes from. That one may
-   * have been lost before, taken again under the same id, and lost again: then the plain id may still be in use.
-   */
-  wait(origin: string, half: 'a' | 'b', batch: Omit<Batch, 'id'>, dueMs: number): void {
-    let id = `${origin}.${half}`;
-    while (this.#waiting.has(id)) id += half;
-    this.#waiting.set(id, { ...batch, id });
-    this.#dueTimes.set(id, dueMs);
+  /** Lets a batch wait for its retry. */
+  wait(batch: Batch, dueMs: number): void {
+    this.#waiting.set(batch.id, batch);
+    this.#dueTimes.set(batch.id, dueMs);
     this.#enter(batch, 1);
   }
 
@@ -125,7 +120,7 @@ export class BatchTable {
     return items;
   }
 
-  #enter(batch: Omit<Batch, 'id'>, sign: 1 | -1): void {
+  #enter(batch: Batch, sign: 1 | -1): void {
     this.#items += sign * batch.items.length;
     for (const item of batch.items) this.#bytes += sign * item.bytes;
   }

@@ -1,4 +1,4 @@
-import type { LeasedBatch } from './batch-table.js';
+import type { Batch, LeasedBatch } from './batch-table.js';
 import type { StoredItem } from './ready-lanes.js';
 import type { Step } from './step.js';
 
@@ -33,6 +33,14 @@ export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs
   return { retried: items.length, dead: 0 };
 }
 
+/**
+ * The id under which a batch waits for its retry. The revision is in it since a taker may use an id again after its
+ * lease was lost, and lose it again while what became of the first still waits.
+ */
+export function retryId({ ledger }: Step, batch: Batch, half: 'a' | 'b'): string {
+  return `${batch.id}.${ledger.revision}${half}`;
+}
+
 /** Sends failed items of a batch, whose lease has ended, to one retry. */
 export function retryLater(
   step: Step,
@@ -43,7 +51,7 @@ export function retryLater(
 ): void {
   const { batches, tally } = step.ledger;
   const failed = { items, attempts: batch.attempts + 1, firstFailedAtMs: batch.firstFailedAtMs || step.nowMs };
-  batches.wait(batch.id, half, failed, step.nowMs + delayMs);
+  batches.wait({ ...failed, id: retryId(step, batch, half) }, step.nowMs + delayMs);
   tally.retried += items.length;
 }
 

@@ -4,7 +4,7 @@ import { observeLatency } from '../domain/interval-law.js';
 import { countedLatencyMs } from '../domain/latency-histogram.js';
 import type { BatchSettlement, ItemSettlement, SettleReply, SettleRequest } from '../domain/store-port.js';
 import type { LeasedBatch } from './batch-table.js';
-import { buryAll, type FailureCount, type FatalItem, failBatch, retryLater } from './failure.js';
+import { buryAll, type FailureCount, type FatalItem, failBatch, retryId, retryLater } from './failure.js';
 import type { StoredItem } from './ready-lanes.js';
 import type { SettledPart } from './session-book.js';
 import type { Step } from './step.js';
@@ -63,7 +63,7 @@ function carryOut(step: Step, batch: LeasedBatch, settlement: BatchSettlement, d
       return settleItems(step, batch, settlement, delayMs);
     case 'released':
       batches.endLease(batch);
-      batches.wait(batch.id, 'a', batch, step.nowMs);
+      batches.wait({ ...batch, id: retryId(step, batch, 'a') }, step.nowMs);
       return { retried: 0, dead: 0 };
     default:
       return settlement satisfies never;

@@ -24,8 +24,8 @@ export function take(step: Step, { batchId }: TakeRequest): TakeReply {
     batches.renew(owned, step.nowMs);
     return { ...given(step, owned), vitals: step.vitals() };
   }
-  step.endDrainIfOver();
   sweepLostLeases(step);
+  step.endDrainIfOver();
   const taken = takeNew(step, batchId);
   return { ...taken, vitals: step.conclude() };
 }
