@@ -7,6 +7,7 @@ import { describeFleet } from './fleet.js';
 import { describeGate } from './gate.js';
 import { describeLeases } from './leases.js';
 import { describeLine } from './line.js';
+import { describePace } from './pace.js';
 import { describeRetryAfter } from './retry-after.js';
 import type { OpenStore } from './rig.js';
 import { describeSettle } from './settle.js';
@@ -29,6 +30,7 @@ export function describeStore(name: string, open: OpenStore): void {
     describeSettle(open);
     describeLeases(open);
     describeControl(open);
+    describePace(open);
     describeDeadLetters(open);
     describeGate(open);
     describeFleet(open);

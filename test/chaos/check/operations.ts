@@ -87,7 +87,9 @@ function partsOf({ who, call }: StoreCall, { at, seen, effect }: ReplyLine, from
   }
   const sure = effect.changed === 'yes' && (once || TOKENED.has(call.op));
   const settled = { ...about, seen, change: changeOf(effect), sure, more: next !== undefined };
-  if (next?.effect.batch === undefined) return { done: [settled], open: sure || effect.changed === 'no' ? [] : [open] };
+  // What may have swept a lease or two is left to whoever counts those.
+  const uncertain = effect.changed === 'yes' && !sure;
+  if (next?.effect.batch === undefined) return { done: [settled], open: uncertain ? [open] : [] };
   return { done: [settled], open: [{ ...open, op: 'take', change: changeOf(next.effect) }] };
 }
 

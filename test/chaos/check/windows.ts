@@ -24,6 +24,9 @@ const MAX_TOGETHER = 4;
 const LONG_US = 100_000;
 const MAX_VIOLATIONS = 10;
 
+/** The calls that can change what is counted here. */
+const COUNTED: ReadonlySet<OpenCall['op']> = new Set(['push', 'take', 'settle', 'purge']);
+
 interface State {
   readonly size: number;
   readonly ready: number;
@@ -44,8 +47,9 @@ export function checkWindows({ done, open }: Operations, { batch, stride = 12 }:
   let undecided = 0;
   const calls = done.filter(({ op }) => op !== 'purge').sort((a, b) => a.from - b.from);
   const long = calls.filter(({ from, to }) => to - from > LONG_US);
+  const effective = open.filter(({ op, change }) => COUNTED.has(op) && (change === undefined || change.size !== 0 || change.ready !== 0));
   for (let first = 0; first + CALLS <= calls.length; first += stride) {
-    const window = windowAt({ calls, long, open }, first);
+    const window = windowAt({ calls, long, open: effective }, first);
     windows++;
     const verdict = new Search(window, batch).run();
     if (verdict === 'undecided') undecided++;

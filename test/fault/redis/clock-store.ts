@@ -4,7 +4,8 @@ import type { Cluster, Redis } from 'ioredis';
 import type { OpenedStore } from '../../conformance/rig.js';
 import type { StoreOptions } from './rig.js';
 
-const CLOCK_KEY = "string.gsub(KEYS[1], '[^:]+$', 'clock')";
+/** In the slot of the buffer, and not one of its keys: `destroy` leaves it alone. */
+const CLOCK_KEY = "string.gsub(KEYS[1], ':[^:]+$', '.clock')";
 
 /** A store of any connection for the conformance suite; `redis` moves its clock and may do what the store may not. */
 export async function openClockStore(
@@ -14,7 +15,7 @@ export async function openClockStore(
 ): Promise<OpenedStore> {
   const name = `clock-${randomUUID()}`;
   const store = openRedisStore(name, connection, { ...options, transformScript: withVirtualClock });
-  const key = `bp:{${name}}:clock`;
+  const key = `bp:{${name}}.clock`;
   let nowMs = 1_700_000_000_000;
   const setClock = async () => {
     await redis.multi().del(key).rpush(key, Math.floor(nowMs / 1000), (nowMs % 1000) * 1000).exec();
