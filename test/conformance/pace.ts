@@ -9,7 +9,9 @@ export function describePace(open: OpenStore): void {
 
   describe('pace', () => {
     for (const slots of [1, 2, 8]) {
-      test(`with ${slots} slots no interval sees more than ${slots + 1} takes, and the fleet loses none`, async ({ rig }) => {
+      test(`with ${slots} slots no interval sees more than ${slots + 1} takes, and the fleet loses none`, async ({
+        rig,
+      }) => {
         await rig.declare({
           maxBufferSize: 1_000,
           batchSize: 2,
@@ -28,7 +30,12 @@ export function describePace(open: OpenStore): void {
     }
 
     test('fifty reporters in one epoch cause one decision', async ({ rig }) => {
-      await rig.declare({ maxBufferSize: 1_000, batchSize: 1, targetLatencyMs: 100, control: { algorithm: 'interval' } });
+      await rig.declare({
+        maxBufferSize: 1_000,
+        batchSize: 1,
+        targetLatencyMs: 100,
+        control: { algorithm: 'interval' },
+      });
       await rig.fill(120);
       await joinFleet(rig, 50);
       const before = (await rig.snapshot()).vitals.intervalMs;

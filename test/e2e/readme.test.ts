@@ -16,13 +16,20 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'backpressure-readme-'));
   const readme = await readFile(root('README.md'), 'utf8');
   const blocks = [...readme.matchAll(/```ts\n\/\/ (\S+\.ts)\n([\s\S]*?)```/g)];
-  expect(blocks.map(([, file]) => file)).toEqual(['buffer.ts', 'producer.ts', 'consumer.ts', 'controller.ts', 'operator.ts']);
+  expect(blocks.map(([, file]) => file)).toEqual([
+    'buffer.ts',
+    'producer.ts',
+    'consumer.ts',
+    'controller.ts',
+    'operator.ts',
+  ]);
   expect(readme.match(/```ts\n/g)).toHaveLength(blocks.length);
   for (const [, file = '', code = ''] of blocks) await writeFile(join(dir, file), code);
   await writeFile(join(dir, 'package.json'), JSON.stringify({ type: 'module' }));
   await mkdir(join(dir, 'node_modules'));
   await symlink(root('test/node_modules/@backpressure'), join(dir, 'node_modules/@backpressure'));
-  for (const name of ['backpressure', 'zod']) await symlink(root(`test/node_modules/${name}`), join(dir, 'node_modules', name));
+  for (const name of ['backpressure', 'zod'])
+    await symlink(root(`test/node_modules/${name}`), join(dir, 'node_modules', name));
   await symlink(root('node_modules/@types'), join(dir, 'node_modules/@types'));
   const compilerOptions = { module: 'nodenext', target: 'es2023', strict: true, skipLibCheck: true, types: ['node'] };
   await writeFile(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
@@ -39,7 +46,9 @@ function start(file: string) {
 }
 
 async function outputOf(file: string): Promise<string> {
-  const { stdout } = await run(process.execPath, [join(dir, file)], { env: { ...process.env, REDIS_URL: inject('redisUrl') } });
+  const { stdout } = await run(process.execPath, [join(dir, file)], {
+    env: { ...process.env, REDIS_URL: inject('redisUrl') },
+  });
   return stdout;
 }
 
@@ -51,7 +60,9 @@ test('producer and consumer are short', async () => {
 });
 
 test('the consumer flushes what the producer pushes, and leaves on SIGTERM; the operator looks on', async () => {
-  const admin = new BackpressureAdmin(defineBuffer({ name: 'orders', onConfigMismatch: 'adopt' }), { connection: inject('redisUrl') });
+  const admin = new BackpressureAdmin(defineBuffer({ name: 'orders', onConfigMismatch: 'adopt' }), {
+    connection: inject('redisUrl'),
+  });
   const consumer = start('consumer.js');
   let rows = 0;
   const allRows = new Promise<void>((resolve) =>
@@ -66,7 +77,9 @@ test('the consumer flushes what the producer pushes, and leaves on SIGTERM; the 
   const left = new Promise((resolve) => consumer.once('exit', (code) => resolve(code)));
   consumer.kill('SIGTERM');
   expect(await left).toBe(0);
-  expect(await outputOf('operator.js')).toMatch(/state: 'normal',\s+size: 0,\s+capacity: 10000[\s\S]*ledgerImbalance: 0/);
+  expect(await outputOf('operator.js')).toMatch(
+    /state: 'normal',\s+size: 0,\s+capacity: 10000[\s\S]*ledgerImbalance: 0/,
+  );
   await admin.destroy();
   await admin.close();
 });

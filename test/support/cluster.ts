@@ -21,7 +21,14 @@ export interface RedisCluster {
 }
 
 export async function startCluster(args: readonly string[] = []): Promise<RedisCluster> {
-  const options = ['--cluster-enabled', 'yes', '--cluster-node-timeout', String(NODE_TIMEOUT_MS), '--repl-diskless-sync-delay', '0'];
+  const options = [
+    '--cluster-enabled',
+    'yes',
+    '--cluster-node-timeout',
+    String(NODE_TIMEOUT_MS),
+    '--repl-diskless-sync-delay',
+    '0',
+  ];
   const nodes: RedisServer[] = [];
   const admins = new Map<RedisServer, Redis>();
   let client: Cluster | undefined;
@@ -31,7 +38,9 @@ export async function startCluster(args: readonly string[] = []): Promise<RedisC
     await Promise.all(nodes.map((node) => node.stop()));
   };
   const to = (node: RedisServer) => {
-    const admin = admins.get(node) ?? new Redis(node.url, { enableReadyCheck: false, retryStrategy: () => 50 }).on('error', () => {});
+    const admin =
+      admins.get(node) ??
+      new Redis(node.url, { enableReadyCheck: false, retryStrategy: () => 50 }).on('error', () => {});
     admins.set(node, admin);
     return admin;
   };

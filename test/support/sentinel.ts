@@ -8,7 +8,13 @@ import { type RedisServer, startRedisServer } from '../../scripts/redis.mjs';
 const NAME = 'main';
 const DOWN_AFTER_MS = 1_500;
 /** Everything else that a Sentinel does in a rhythm, faster than in its defaults: a test has no half minute. */
-const RHYTHM = { 'info-period': 500, 'publish-period': 200, 'ping-period': 200, 'ask-period': 200, 'tilt-trigger': 20_000 };
+const RHYTHM = {
+  'info-period': 500,
+  'publish-period': 200,
+  'ping-period': 200,
+  'ask-period': 200,
+  'tilt-trigger': 20_000,
+};
 
 /** One primary, two replicas and three Sentinels on 127.0.0.1, with a quorum of two. */
 export interface SentinelTrio {
@@ -32,7 +38,9 @@ export async function startSentinelTrio(args: readonly string[] = []): Promise<S
     await Promise.all(sentinels.map(({ port }) => knowsAll(port)));
     const addresses = sentinels.map(({ port }) => ({ host: '127.0.0.1', port }));
     const primary = async () => {
-      const port = await ask(addresses[0]?.port ?? 0, async (redis) => Number(((await redis.call('sentinel', 'get-master-addr-by-name', NAME)) as string[])[1]));
+      const port = await ask(addresses[0]?.port ?? 0, async (redis) =>
+        Number(((await redis.call('sentinel', 'get-master-addr-by-name', NAME)) as string[])[1]),
+      );
       const found = servers.find((server) => server.port === port);
       if (found === undefined) throw new Error(`No server on port ${port}`);
       return found;
@@ -65,7 +73,9 @@ type Launch = (program: Program, options: { args: readonly string[] }) => Promis
  * process afterwards, and can't outlive this one either.
  */
 async function startSentinel(primaryPort: number): Promise<Pick<RedisServer, 'port' | 'kill' | 'stop'>> {
-  const { launch } = (await import(new URL('../../scripts/redis-server.mjs', import.meta.url).href)) as { launch: Launch };
+  const { launch } = (await import(new URL('../../scripts/redis-server.mjs', import.meta.url).href)) as {
+    launch: Launch;
+  };
   const { findServer } = (await import(new URL('../../scripts/redis-binary.mjs', import.meta.url).href)) as {
     findServer(): Promise<Program | undefined>;
   };
@@ -80,12 +90,16 @@ async function startSentinel(primaryPort: number): Promise<Pick<RedisServer, 'po
   ];
   writeFileSync(file, lines.join('\n'));
   const shell = 'echo Ready to accept connections; exec "$@"';
-  const server = await launch({ bin: '/bin/sh', env: program.env }, { args: ['-c', shell, 'sh', program.bin, file, '--sentinel'] });
+  const server = await launch(
+    { bin: '/bin/sh', env: program.env },
+    { args: ['-c', shell, 'sh', program.bin, file, '--sentinel'] },
+  );
   await vi.waitFor(
     () =>
       ask(server.port, async (redis) => {
         await redis.ping();
-        for (const [name, ms] of Object.entries(RHYTHM)) await redis.call('sentinel', 'debug', name, ms).catch(() => {});
+        for (const [name, ms] of Object.entries(RHYTHM))
+          await redis.call('sentinel', 'debug', name, ms).catch(() => {});
       }),
     { timeout: 10_000, interval: 20 },
   );
@@ -109,7 +123,13 @@ async function knowsAll(port: number): Promise<void> {
 }
 
 async function ask<T>(port: number, question: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = new Redis({ port, host: '127.0.0.1', retryStrategy: () => null, enableReadyCheck: false, lazyConnect: true });
+  const redis = new Redis({
+    port,
+    host: '127.0.0.1',
+    retryStrategy: () => null,
+    enableReadyCheck: false,
+    lazyConnect: true,
+  });
   redis.on('error', () => {});
   try {
     await redis.connect();

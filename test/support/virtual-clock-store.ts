@@ -21,7 +21,11 @@ export async function openVirtualClockStore(url: string): Promise<VirtualClockSt
   const key = `clock:{${name}}`;
   let nowMs = 1_700_000_000_000;
   const setClock = async () => {
-    await redis.multi().del(key).rpush(key, Math.floor(nowMs / 1000), (nowMs % 1000) * 1000).exec();
+    await redis
+      .multi()
+      .del(key)
+      .rpush(key, Math.floor(nowMs / 1000), (nowMs % 1000) * 1000)
+      .exec();
   };
   await setClock();
   return {
@@ -41,7 +45,9 @@ export async function openVirtualClockStore(url: string): Promise<VirtualClockSt
 }
 
 /** The same script with the server's TIME replaced by the two numbers of the clock key. */
-function withVirtualClock<S extends { readonly name: string; readonly sha1: string; readonly lua: string }>(script: S): S {
+function withVirtualClock<S extends { readonly name: string; readonly sha1: string; readonly lua: string }>(
+  script: S,
+): S {
   // A function, since a text with `$` in it would be a pattern.
   const lua = script.lua.replaceAll("redis.call('TIME')", () => `redis.call('LRANGE', (${CLOCK_KEY}), 0, 1)`);
   return { ...script, lua, sha1: createHash('sha1').update(lua).digest('hex') };

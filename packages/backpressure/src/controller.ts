@@ -74,7 +74,11 @@ export class BackpressureController<T = unknown> extends EventEmitter<Controller
     super();
     const { name, connection, concurrency = 1, ...spec } = options;
     if (connection !== undefined && name === undefined) {
-      const fault = { option: 'name', message: 'is needed with a connection: it names the shared buffer', received: name };
+      const fault = {
+        option: 'name',
+        message: 'is needed with a connection: it names the shared buffer',
+        received: name,
+      };
       throw new ConfigError('The controller', [fault]);
     }
     this.#buffer = defineBuffer<T>({ ...spec, name: name ?? `local-${randomUUID()}` } as BufferSpec<T>);

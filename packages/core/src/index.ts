@@ -1,11 +1,11 @@
 export { BackpressureAdmin } from './admin/backpressure-admin.js';
+export type { StoreOptions } from './buffer/client.js';
 export {
   type BufferDefinition,
   type BufferSpec,
   type Codec,
   defineBuffer,
 } from './buffer/definition.js';
-export type { StoreOptions } from './buffer/client.js';
 export { type BufferStatus, statusOf } from './buffer/status.js';
 export { BoundedBuffer } from './domain/bounded-buffer.js';
 export type { BackpressureConfig, BackpressureOptions } from './domain/config.js';

@@ -4,7 +4,7 @@ export { awaitDrain, type DrainResult } from './buffer/drain.js';
 export { batchId, sessionId } from './buffer/ids.js';
 export { faultsOf } from './domain/config.js';
 export { causeOf, type FlushEnd, settlementOf } from './domain/flush.js';
-export { itemId, type ItemRecord, MAX_CHUNK_ITEMS } from './domain/item-record.js';
+export { type ItemRecord, itemId, MAX_CHUNK_ITEMS } from './domain/item-record.js';
 export { nextState, utilizationOf } from './domain/state.js';
 export * from './domain/store-port.js';
 export { duplicateConnection } from './redis/connection.js';

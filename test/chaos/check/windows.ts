@@ -15,7 +15,7 @@ export interface WindowFindings {
 }
 
 const CALLS = 40;
-const MAX_STEPS = 10_000;
+const MAX_STEPS = 3_000;
 /** A call whose fate is open may take effect this much later: a deadline, and what may lie in a socket. */
 const OPEN_US = 6_000_000;
 const MAX_OPEN = 64;
@@ -111,10 +111,16 @@ class Search {
     if (this.#steps++ >= MAX_STEPS) return false;
     const key = `${bits(this.#placed)} ${bits(this.#used)} ${state?.size} ${state?.ready}`;
     if (this.#failed.has(key)) return false;
-    for (const [i, call] of this.#calls.entries()) {
-      // Nothing may come before a call that was answered before it began.
-      if (call.from > firstAnswer) break;
-      if (!this.#placed[i] && !decisionIsWrong(call) && this.#place(i, call, state)) return true;
+    // First what fits as it is, then with the help of open calls: that way an order is mostly found at once.
+    for (const place of [this.#placeDirectly, this.#placeAfterOpen]) {
+      for (const [i, call] of this.#calls.entries()) {
+        // Nothing may come before a call that was answered before it began.
+        if (call.from > firstAnswer) break;
+        if (this.#placed[i] || decisionIsWrong(call)) continue;
+        this.#placed[i] = true;
+        if (place.call(this, call, state)) return true;
+        this.#placed[i] = false;
+      }
     }
     this.#failed.add(key);
     return false;
@@ -127,17 +133,16 @@ class Search {
     return first;
   }
 
-  #place(i: number, call: Operation, state: State | undefined): boolean {
+  #placeDirectly(call: Operation, state: State | undefined): boolean {
     const before = stateBefore(call);
-    this.#placed[i] = true;
     const fits = state === undefined || (state.size === before.size && state.ready === before.ready);
-    if (fits ? this.#go(call.seen) : this.#placeAfterOpen(call, state, before)) return true;
-    this.#placed[i] = false;
-    return false;
+    return fits && this.#go(call.seen);
   }
 
-  /** As if one of the calls whose fate is open had come in between. */
-  #placeAfterOpen(call: Operation, state: State, before: State): boolean {
+  /** As if some of the calls whose fate is open had come in between. */
+  #placeAfterOpen(call: Operation, state: State | undefined): boolean {
+    const before = stateBefore(call);
+    if (state === undefined || this.#open.length === 0) return false;
     const gap = { size: before.size - state.size, ready: before.ready - state.ready };
     for (const others of this.#explaining(gap, MAX_TOGETHER)) {
       for (const other of others) this.#used[other] = true;

@@ -18,7 +18,11 @@ export async function openClockStore(
   const key = `bp:{${name}}.clock`;
   let nowMs = 1_700_000_000_000;
   const setClock = async () => {
-    await redis.multi().del(key).rpush(key, Math.floor(nowMs / 1000), (nowMs % 1000) * 1000).exec();
+    await redis
+      .multi()
+      .del(key)
+      .rpush(key, Math.floor(nowMs / 1000), (nowMs % 1000) * 1000)
+      .exec();
   };
   await setClock();
   return {
@@ -35,7 +39,9 @@ export async function openClockStore(
   };
 }
 
-function withVirtualClock<S extends { readonly name: string; readonly sha1: string; readonly lua: string }>(script: S): S {
+function withVirtualClock<S extends { readonly name: string; readonly sha1: string; readonly lua: string }>(
+  script: S,
+): S {
   const lua = script.lua.replaceAll("redis.call('TIME')", () => `redis.call('LRANGE', (${CLOCK_KEY}), 0, 1)`);
   return { ...script, lua, sha1: createHash('sha1').update(lua).digest('hex') };
 }

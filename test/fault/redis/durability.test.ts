@@ -1,6 +1,16 @@
 import { ConfigError } from '@backpressure/core';
 import { expect, it } from 'vitest';
-import { declare, eventually, expectBooksToAgree, openStore, Session, startProxy, startServer, timed, waitingIn } from './rig.js';
+import {
+  declare,
+  eventually,
+  expectBooksToAgree,
+  openStore,
+  Session,
+  startProxy,
+  startServer,
+  timed,
+  waitingIn,
+} from './rig.js';
 
 const DURABILITY = { replicas: 1, timeoutMs: 300 };
 
@@ -76,6 +86,9 @@ it('R7: says what can lose items', async () => {
   };
   expect(await warningsOf({})).toEqual(['no_persistence', 'replicas_unconfirmed']);
   expect(await warningsOf({ durability: DURABILITY })).toEqual(['no_persistence']);
-  expect(await warningsOf({ durability: { replicas: 2, timeoutMs: 50 } })).toEqual(['no_persistence', 'replicas_missing']);
+  expect(await warningsOf({ durability: { replicas: 2, timeoutMs: 50 } })).toEqual([
+    'no_persistence',
+    'replicas_missing',
+  ]);
   expect(() => openStore(primary.url, { durability: { replicas: 0, timeoutMs: 1.5 } })).toThrow(ConfigError);
 });

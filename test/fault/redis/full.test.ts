@@ -1,7 +1,16 @@
 import { StoreOutOfMemoryError, StoreUnavailableError } from '@backpressure/core';
 import type { BufferStore } from '@backpressure/core/store';
 import { describe, expect, it } from 'vitest';
-import { declare, eventually, expectBooksToAgree, openStore, Session, startProxy, startServer, type StoreOptions } from './rig.js';
+import {
+  declare,
+  eventually,
+  expectBooksToAgree,
+  openStore,
+  Session,
+  type StoreOptions,
+  startProxy,
+  startServer,
+} from './rig.js';
 
 const PAYLOAD = 'x'.repeat(1_000);
 
@@ -29,7 +38,9 @@ async function flushAll(store: BufferStore): Promise<number> {
     if (reply.kind === 'none') return flushed;
     expect((await store.extend({ batchId: reply.batch.id })).extended).toBe(true);
     const settlement = { kind: 'acked' } as const;
-    flushed += (await store.settle({ token: session.next(), batchId: reply.batch.id, settlement, latencyMs: 1, jitter: 0 })).flushed;
+    flushed += (
+      await store.settle({ token: session.next(), batchId: reply.batch.id, settlement, latencyMs: 1, jitter: 0 })
+    ).flushed;
   }
 }
 

@@ -45,12 +45,24 @@ async function refusals(): Promise<string[]> {
 }
 
 it('S1: producers, consumers and admins, BullMQ included, do all of their work with the rights of infra/acl.conf', async () => {
-  const buffer = defineBuffer<number>({ name: 'least', batchSize: 10, minFlushIntervalMs: 0, maxAttempts: 1, control: { algorithm: 'fixed' } });
+  const buffer = defineBuffer<number>({
+    name: 'least',
+    batchSize: 10,
+    minFlushIntervalMs: 0,
+    maxAttempts: 1,
+    control: { algorithm: 'fixed' },
+  });
   const admin = new BackpressureAdmin(buffer, { connection: url });
   const producer = new BackpressureProducer(buffer, { connection: url });
   const flushed: number[] = [];
   const flush = (items: number[]) => {
-    if (items.includes(13)) return Promise.resolve({ success: 0, failed: 1, errors: [], failures: [{ index: items.indexOf(13), error: new Error('no') }] });
+    if (items.includes(13))
+      return Promise.resolve({
+        success: 0,
+        failed: 1,
+        errors: [],
+        failures: [{ index: items.indexOf(13), error: new Error('no') }],
+      });
     flushed.push(...items);
     return Promise.resolve();
   };
@@ -97,9 +109,19 @@ it('S1: and nothing but that', async () => {
   const redis = new Redis(url);
   onTestFinished(() => redis.disconnect());
   const commands = [
-    ['get', 'other'], ['set', 'other', '1'], ['publish', 'other', 'x'], ['keys', '*'], ['flushall'], ['config', 'get', '*'],
-    ['client', 'list'], ['acl', 'list'], ['script', 'flush'], ['shutdown'], ['replicaof', 'no', 'one'],
-    ['eval', "return redis.call('get', 'other')", '0'], ['eval', "return redis.call('get', KEYS[1])", '1', 'other'],
+    ['get', 'other'],
+    ['set', 'other', '1'],
+    ['publish', 'other', 'x'],
+    ['keys', '*'],
+    ['flushall'],
+    ['config', 'get', '*'],
+    ['client', 'list'],
+    ['acl', 'list'],
+    ['script', 'flush'],
+    ['shutdown'],
+    ['replicaof', 'no', 'one'],
+    ['eval', "return redis.call('get', 'other')", '0'],
+    ['eval', "return redis.call('get', KEYS[1])", '1', 'other'],
   ];
   for (const [name = '', ...args] of commands) {
     await expect(redis.call(name, ...args), name).rejects.toThrow(/NOPERM|executing the script/);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StaleTokenError, StoreUnavailableError, TokenExpiredError } from '@backpressure/core';
 import { Redis } from 'ioredis';
-import { inject, expect, it, onTestFinished } from 'vitest';
+import { expect, inject, it, onTestFinished } from 'vitest';
 import { declare, eventually, expectBooksToAgree, openStore, Session, startProxy, waitingIn } from './rig.js';
 
 function client(): Redis {
@@ -55,7 +55,14 @@ it('N1: a take whose reply was lost returns the same batch, and a settlement set
   const settled = proxy.dropNextReply('evalsha');
   const token = new Session(store).next();
   const settlement = { kind: 'acked' } as const;
-  const answer = await store.settle({ token, batchId: 'batch-1', settlement, latencyMs: 1, jitter: 0, next: { batchId: 'batch-2' } });
+  const answer = await store.settle({
+    token,
+    batchId: 'batch-1',
+    settlement,
+    latencyMs: 1,
+    jitter: 0,
+    next: { batchId: 'batch-2' },
+  });
   await settled;
   expect(answer).toMatchObject({ kind: 'settled', flushed: 10, next: { kind: 'batch' } });
   expect((await store.snapshot()).counters).toMatchObject({ flushed: 10, batchesSettled: 1 });
@@ -124,7 +131,13 @@ it('N12: SCRIPT FLUSH twenty times a second is not seen by anybody', async () =>
     const reply = await store.take({ batchId: `batch-${pushed}` });
     if (reply.kind === 'batch') {
       const settlement = { kind: 'acked' } as const;
-      await store.settle({ token: new Session(store).next(), batchId: reply.batch.id, settlement, latencyMs: 1, jitter: 0 });
+      await store.settle({
+        token: new Session(store).next(),
+        batchId: reply.batch.id,
+        settlement,
+        latencyMs: 1,
+        jitter: 0,
+      });
     }
     pushed++;
   }

@@ -27,7 +27,18 @@ function expectNoSecret(error: unknown): void {
 async function startGuardedServer() {
   const server = await startServer();
   await server.redis.call('acl', 'setuser', 'writer', 'on', `>${SECRET}`, '~*', '&*', '+@all');
-  await server.redis.call('acl', 'setuser', 'reader', 'on', `>${SECRET}`, '~bp:*', '&bp:*', '+@connection', '+info', '+@read');
+  await server.redis.call(
+    'acl',
+    'setuser',
+    'reader',
+    'on',
+    `>${SECRET}`,
+    '~bp:*',
+    '&bp:*',
+    '+@connection',
+    '+info',
+    '+@read',
+  );
   await server.redis.call('acl', 'setuser', 'deaf', 'on', `>${SECRET}`, '~bp:*', 'resetchannels', '+@all');
   await server.redis.call('acl', 'setuser', 'scripter', 'on', `>${SECRET}`, '~bp:*', '&bp:*', '+@all', '-zadd');
   await server.redis.call('acl', 'setuser', 'default', '>other');

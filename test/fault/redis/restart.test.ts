@@ -2,7 +2,16 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { ClosedError, TokenExpiredError } from '@backpressure/core';
 import type { BufferStore } from '@backpressure/core/store';
 import { describe, expect, it } from 'vitest';
-import { declare, eventually, expectBooksToAgree, expectUnavailable, openStore, Session, startServer, waitingIn } from './rig.js';
+import {
+  declare,
+  eventually,
+  expectBooksToAgree,
+  expectUnavailable,
+  openStore,
+  Session,
+  startServer,
+  waitingIn,
+} from './rig.js';
 
 /** Producers that push as fast as they are answered, and note what was accepted. */
 function keepPushing(store: BufferStore, count: number) {
@@ -40,7 +49,10 @@ it('R1: kill -9 of a Redis with an append-only file loses nothing, and every len
     const answer = store.take({ batchId });
     await server.restart();
     // The same batch, from before the kill.
-    expect(await answer).toMatchObject({ kind: 'batch', batch: reply.kind === 'batch' && { items: reply.batch.items } });
+    expect(await answer).toMatchObject({
+      kind: 'batch',
+      batch: reply.kind === 'batch' && { items: reply.batch.items },
+    });
     for (const { payload } of reply.kind === 'batch' ? reply.batch.items : []) taken.add(payload);
   }
   await stop();
@@ -81,7 +93,9 @@ describe('R4: a Redis that comes back empty', () => {
     const { counters } = await store.snapshot();
     expect(counters).toMatchObject({ offered: 40, accepted: 40, flushed: 0, staleSettlements: 1 });
     await expectBooksToAgree(store);
-    expect(Object.values(await redis.hgetall(`bp:{${store.name}}:state`)).filter((value) => Number(value) < 0)).toEqual([]);
+    expect(Object.values(await redis.hgetall(`bp:{${store.name}}:state`)).filter((value) => Number(value) < 0)).toEqual(
+      [],
+    );
   });
 
   it('tells a session that its record is gone, and a new one goes on', async () => {

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { type BackpressureOptions, StoreUnavailableError, type StoreToken } from '@backpressure/core';
+import { type BackpressureOptions, type StoreToken, StoreUnavailableError } from '@backpressure/core';
 import { type BufferStore, itemId, openRedisStore, type PushReply, sessionId } from '@backpressure/core/store';
 import { type Cluster, Redis } from 'ioredis';
 import { expect, onTestFinished, vi } from 'vitest';
-import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
 import { parseOptions } from '../../../packages/core/src/domain/config.js';
 import { configFields, statedFields } from '../../../packages/core/src/domain/config-fields.js';
-import { TcpProxy } from '../../support/tcp-proxy.js';
+import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
 import { ledgerFaults } from '../../conformance/ledger-check.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
 
 type Connection = Parameters<typeof openRedisStore>[1];
 export type StoreOptions = NonNullable<Parameters<typeof openRedisStore>[2]>;
@@ -45,16 +45,27 @@ export async function startProxy(url: string): Promise<TcpProxy> {
 }
 
 /** A buffer of the test's own. */
-export function openStore(connection: Connection, options: StoreOptions = {}, name = `fault-${randomUUID()}`): BufferStore {
+export function openStore(
+  connection: Connection,
+  options: StoreOptions = {},
+  name = `fault-${randomUUID()}`,
+): BufferStore {
   const store = openRedisStore(name, connection, options);
   onTestFinished(() => store.close());
   return store;
 }
 
 export async function declare(store: BufferStore, options: BackpressureOptions = {}): Promise<void> {
-  const { stated, config } = parseOptions({ maxBufferSize: 1_000_000, strategy: 'drop_newest', minFlushIntervalMs: 0, ...options });
+  const { stated, config } = parseOptions({
+    maxBufferSize: 1_000_000,
+    strategy: 'drop_newest',
+    minFlushIntervalMs: 0,
+    ...options,
+  });
   const request = { stated: statedFields(stated), complete: configFields(config) };
-  expect(await store.configure({ action: 'declare', ...request, onConfigMismatch: 'error' })).toMatchObject({ kind: 'ok' });
+  expect(await store.configure({ action: 'declare', ...request, onConfigMismatch: 'error' })).toMatchObject({
+    kind: 'ok',
+  });
 }
 
 /** A producer session: numbers its calls, and gives each item a name of its own as its payload. */
@@ -115,7 +126,10 @@ export async function timed<T>(call: () => Promise<T>): Promise<{ value?: T; err
 }
 
 /** The call finds no Redis, and says so at its deadline: no later than 10 % or 50 ms. */
-export async function expectUnavailable(deadlineMs: number, call: () => Promise<unknown>): Promise<StoreUnavailableError> {
+export async function expectUnavailable(
+  deadlineMs: number,
+  call: () => Promise<unknown>,
+): Promise<StoreUnavailableError> {
   const { error, ms } = await timed(call);
   expect(error).toBeInstanceOf(StoreUnavailableError);
   expect(ms).toBeGreaterThan(deadlineMs * 0.7);
@@ -123,4 +137,5 @@ export async function expectUnavailable(deadlineMs: number, call: () => Promise<
   return error as StoreUnavailableError;
 }
 
-export const eventually = <T>(check: () => T | Promise<T>, timeout = 10_000) => vi.waitFor(check, { timeout, interval: 10 });
+export const eventually = <T>(check: () => T | Promise<T>, timeout = 10_000) =>
+  vi.waitFor(check, { timeout, interval: 10 });

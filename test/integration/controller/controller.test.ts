@@ -27,10 +27,10 @@ describe.each(places)('BackpressureController %s', (_place, place) => {
       },
       { maxBufferSize: 1000, strategy: 'drop_oldest', batchSize: 10, targetLatencyMs: 100 },
     );
-    controller.start();
+    void controller.start();
     for (let n = 0; n < 25; n++) expect(await controller.push({ n })).toBe(true);
     await controller.drain();
-    controller.stop();
+    void controller.stop();
     expect(controller.getMetrics()).toMatchObject({
       state: 'normal',
       bufferSize: 0,
@@ -47,13 +47,21 @@ describe.each(places)('BackpressureController %s', (_place, place) => {
     const oks = [];
     for (let n = 0; n < 5; n++) oks.push(await refusing.push({ n }));
     expect(oks).toEqual([true, true, true, false, false]);
-    expect(refusing.getMetrics()).toMatchObject({ state: 'blocked', bufferSize: 3, eventsAccepted: 3, eventsDropped: 2 });
+    expect(refusing.getMetrics()).toMatchObject({
+      state: 'blocked',
+      bufferSize: 3,
+      eventsAccepted: 3,
+      eventsDropped: 2,
+    });
 
     const flushed: number[] = [];
-    const evicting = open((items) => void flushed.push(...items.map(({ n }) => n)), { maxBufferSize: 3, strategy: 'drop_oldest' });
+    const evicting = open((items) => void flushed.push(...items.map(({ n }) => n)), {
+      maxBufferSize: 3,
+      strategy: 'drop_oldest',
+    });
     for (let n = 0; n < 5; n++) expect(await evicting.push({ n })).toBe(true);
     expect(evicting.getMetrics()).toMatchObject({ bufferSize: 3, eventsAccepted: 5, eventsDropped: 2 });
-    evicting.start();
+    void evicting.start();
     await evicting.drain();
     expect(flushed).toEqual([2, 3, 4]);
   });
@@ -63,7 +71,7 @@ describe.each(places)('BackpressureController %s', (_place, place) => {
     await controller.pushMany([{ n: 1 }, { n: 2 }]);
     const blocked = controller.push({ n: 3 });
     await vi.waitFor(async () => expect((await controller.status()).waiters).toBe(1));
-    controller.start();
+    void controller.start();
     expect(await blocked).toBe(true);
     await controller.drain();
     expect(controller.getMetrics()).toMatchObject({ eventsAccepted: 3, eventsFlushed: 3, eventsDropped: 0 });
@@ -79,7 +87,7 @@ describe.each(places)('BackpressureController %s', (_place, place) => {
       },
       { backoff: { delayMs: 20 } },
     );
-    controller.start();
+    void controller.start();
     await controller.pushMany(Array.from({ length: 8 }, (_, n) => ({ n })));
     await vi.waitFor(() => expect(flushed.size).toBe(8), 10_000);
     expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 8, eventsFailed: 0, flushFailures: 2 });
@@ -87,7 +95,7 @@ describe.each(places)('BackpressureController %s', (_place, place) => {
 
   test('a drain ends, and the controller goes on', async () => {
     const controller = open(() => {});
-    controller.start();
+    void controller.start();
     await controller.push({ n: 1 });
     expect(await controller.drain()).toMatchObject({ drained: true, remaining: 0 });
     expect(await controller.push({ n: 2 })).toBe(true);

@@ -2,12 +2,22 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { BackpressureConsumer } from '@backpressure/consumer';
-import { BackpressureAdmin, type BackpressureOptions, type BufferDefinition, defineBuffer, type FlushFunction } from '@backpressure/core';
+import {
+  BackpressureAdmin,
+  type BackpressureOptions,
+  type BufferDefinition,
+  defineBuffer,
+  type FlushFunction,
+} from '@backpressure/core';
 import { BackpressureProducer } from '@backpressure/producer';
 import { expect, inject, onTestFinished, test, vi } from 'vitest';
 
 function openFleet(options: BackpressureOptions = {}) {
-  const buffer: BufferDefinition<number> = defineBuffer<number>({ name: `fleet-${randomUUID()}`, minFlushIntervalMs: 10, ...options });
+  const buffer: BufferDefinition<number> = defineBuffer<number>({
+    name: `fleet-${randomUUID()}`,
+    minFlushIntervalMs: 10,
+    ...options,
+  });
   const connection = inject('redisUrl');
   const admin = new BackpressureAdmin(buffer, { connection });
   const producer = new BackpressureProducer(buffer, { connection });
@@ -30,7 +40,11 @@ function openFleet(options: BackpressureOptions = {}) {
 const numbers = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 test('a slow downstream raises the interval of the whole fleet, a fast one lowers it', async () => {
-  const { admin, producer, consume } = openFleet({ batchSize: 1, targetLatencyMs: 20, control: { algorithm: 'interval' } });
+  const { admin, producer, consume } = openFleet({
+    batchSize: 1,
+    targetLatencyMs: 20,
+    control: { algorithm: 'interval' },
+  });
   let delayMs = 60;
   const flush = () => new Promise<void>((resolve) => setTimeout(resolve, delayMs));
   const fleet = await Promise.all([consume(flush), consume(flush), consume(flush)]);
@@ -52,7 +66,9 @@ test('a slow downstream raises the interval of the whole fleet, a fast one lower
   }, 10_000);
   feeding = false;
   await feeder;
-  const reasons = (await admin.events({ limit: 1_000 })).flatMap((event) => (event.kind === 'interval' ? [event.reason] : []));
+  const reasons = (await admin.events({ limit: 1_000 })).flatMap((event) =>
+    event.kind === 'interval' ? [event.reason] : [],
+  );
   expect(new Set(reasons)).toEqual(new Set(['slow', 'fast']));
 });
 
@@ -113,7 +129,9 @@ test('a change at run time is in force for all, and a definition that states oth
   expect(await producer.pushMany(numbers(6))).toMatchObject({ accepted: 3, refused: 3 });
   await admin.configure({ maxBufferSize: 2 });
   expect(await producer.push(1)).toMatchObject({ accepted: false, reason: 'full' });
-  await expect(admin.configure({ lowWatermark: 0.9 })).rejects.toThrow(/lowWatermark: must be below highWatermark.*0\.8/);
+  await expect(admin.configure({ lowWatermark: 0.9 })).rejects.toThrow(
+    /lowWatermark: must be below highWatermark.*0\.8/,
+  );
   await expect(admin.configure({ colour: 'red' } as never)).rejects.toThrow(/colour: is not an option \(got "red"\)/);
 
   const connection = inject('redisUrl');

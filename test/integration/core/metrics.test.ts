@@ -7,7 +7,12 @@ import { Registry } from 'prom-client';
 import { expect, inject, onTestFinished, test, vi } from 'vitest';
 
 test('the metrics of a fleet and of a process, from one scrape', async () => {
-  const buffer = defineBuffer<number>({ name: `metrics-${randomUUID()}`, maxBufferSize: 10, strategy: 'drop_newest', minFlushIntervalMs: 0 });
+  const buffer = defineBuffer<number>({
+    name: `metrics-${randomUUID()}`,
+    maxBufferSize: 10,
+    strategy: 'drop_newest',
+    minFlushIntervalMs: 0,
+  });
   const connection = inject('redisUrl');
   const admin = new BackpressureAdmin(buffer, { connection });
   const producer = new BackpressureProducer(buffer, { connection });
@@ -46,7 +51,10 @@ test('the metrics of a fleet and of a process, from one scrape', async () => {
 });
 
 test('a scrape answers although Redis does not', async () => {
-  const admin = new BackpressureAdmin(defineBuffer({ name: 'nowhere' }), { connection: 'redis://127.0.0.1:1', deadlineMs: 200 });
+  const admin = new BackpressureAdmin(defineBuffer({ name: 'nowhere' }), {
+    connection: 'redis://127.0.0.1:1',
+    deadlineMs: 200,
+  });
   onTestFinished(() => admin.close());
   const register = new Registry();
   registerMetrics({ register, prefix: 'bp_' }).watchFleet(admin);

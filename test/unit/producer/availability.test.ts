@@ -1,4 +1,10 @@
-import { ProtocolError, StoreOutOfMemoryError, type StoreToken, StoreUnavailableError, TokenExpiredError } from '@backpressure/core';
+import {
+  ProtocolError,
+  StoreOutOfMemoryError,
+  type StoreToken,
+  StoreUnavailableError,
+  TokenExpiredError,
+} from '@backpressure/core';
 import { BackpressureProducer, type PushToken } from '@backpressure/producer';
 import { describe, expect, it, vi } from 'vitest';
 import { definition, isPending, rig, settle } from './rig.js';
@@ -84,7 +90,9 @@ describe('Redis gives no answer', () => {
     store.failNext('push', away('unknown'));
     const result = await producer.push('b');
     expect(result).toMatchObject({ accepted: false, reason: 'unavailable', state: 'normal', retryAfterMs: 1_000 });
-    expect(result).toMatchObject({ cause: { code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown', token: { seq: 2, index: 0 } } });
+    expect(result).toMatchObject({
+      cause: { code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown', token: { seq: 2, index: 0 } },
+    });
   });
 
   it('is not sent when the buffer could not be opened, and is opened again with the next push', async () => {

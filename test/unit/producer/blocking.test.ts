@@ -74,7 +74,9 @@ describe('a push that waits for room', () => {
     await settle();
     for (let second = 1; second <= 8; second++) {
       await vi.advanceTimersByTimeAsync(1_000);
-      expect(store.calls.filter(({ kind }) => kind === 'renew').map(({ ids }) => ids.length)).toEqual(Array(second).fill(3));
+      expect(store.calls.filter(({ kind }) => kind === 'renew').map(({ ids }) => ids.length)).toEqual(
+        Array(second).fill(3),
+      );
     }
     await taker.flush();
     await vi.advanceTimersByTimeAsync(1_000);
@@ -261,7 +263,9 @@ describe('Redis goes away while a push waits', () => {
     const error = await world.push.catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(StoreUnavailableError);
     expect(error).toMatchObject({ outcome: 'unknown', token: { seq: expect.any(Number), index: 0 } });
-    expect(await world.producer.resolve((error as StoreUnavailableError).token as never)).toMatchObject({ admitted: true });
+    expect(await world.producer.resolve((error as StoreUnavailableError).token as never)).toMatchObject({
+      admitted: true,
+    });
   });
 });
 

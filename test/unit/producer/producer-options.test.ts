@@ -1,6 +1,6 @@
 import { ConfigError } from '@backpressure/core';
-import { BackpressureProducer, type ProducerOptions } from '@backpressure/producer';
 import { MemoryStore } from '@backpressure/core/testing';
+import { BackpressureProducer, type ProducerOptions } from '@backpressure/producer';
 import { describe, expect, it } from 'vitest';
 import { definition, rig } from './rig.js';
 
@@ -14,7 +14,9 @@ const faultsOf = (make: () => unknown) => {
   return [];
 };
 const faultsOfOptions = (options: object) =>
-  faultsOf(() => new BackpressureProducer(definition(), { store: new MemoryStore('x'), ...options } as ProducerOptions));
+  faultsOf(
+    () => new BackpressureProducer(definition(), { store: new MemoryStore('x'), ...options } as ProducerOptions),
+  );
 
 describe('the options of a producer', () => {
   it.each([
@@ -52,9 +54,13 @@ describe('the options of a producer', () => {
 
   it('needs a connection or a store, and not both', () => {
     const both = { connection: 'redis://localhost', store: new MemoryStore('x') } as unknown as ProducerOptions;
-    expect(faultsOf(() => new BackpressureProducer(definition(), {} as ProducerOptions))).toEqual([['connection', undefined]]);
+    expect(faultsOf(() => new BackpressureProducer(definition(), {} as ProducerOptions))).toEqual([
+      ['connection', undefined],
+    ]);
     expect(faultsOf(() => new BackpressureProducer(definition(), both))).toEqual([['connection', 'redis://localhost']]);
-    expect(faultsOf(() => new BackpressureProducer(definition(), undefined as never))).toEqual([['(the whole)', undefined]]);
+    expect(faultsOf(() => new BackpressureProducer(definition(), undefined as never))).toEqual([
+      ['(the whole)', undefined],
+    ]);
   });
 
   it('needs a buffer from defineBuffer', () => {
@@ -76,7 +82,11 @@ describe('the options of a push', () => {
   ])('%s %s is refused, and nothing is sent', async (option, value) => {
     const { producer, store } = rig();
     const options = { [option]: value } as object;
-    for (const push of [producer.push('a', options), producer.pushMany(['a'], options), producer.pushOrThrow('a', options)]) {
+    for (const push of [
+      producer.push('a', options),
+      producer.pushMany(['a'], options),
+      producer.pushOrThrow('a', options),
+    ]) {
       await expect(push).rejects.toMatchObject({ code: 'BP_CONFIG', faults: [{ option, received: value }] });
     }
     expect(store.calls).toEqual([]);

@@ -7,21 +7,24 @@ const names = (count: number) => Array.from({ length: count }, (_, i) => `i${i}`
 const away = (outcome: 'not_sent' | 'unknown') => new StoreUnavailableError('Redis is away.', { outcome });
 
 describe('pushMany', () => {
-  it.each(['drop_oldest', 'drop_newest', 'sample', 'block'] as const)('equals push of each in order: %s', async (strategy) => {
-    const spec = { maxBufferSize: 20, strategy, sampleRate: 3, maxBlockTimeMs: 0 } as const;
-    const many = rig(spec);
-    const each = rig(spec);
-    const result = await many.producer.pushMany(names(50));
-    const singles = [];
-    for (const item of names(50)) singles.push(await each.producer.push(item));
-    const brief = ({ accepted, ...rest }: { accepted: boolean }) => [accepted, 'reason' in rest && rest.reason];
-    expect(result.results.map(brief)).toEqual(singles.map(brief));
-    expect(result.accepted).toBe(singles.filter((single) => single.accepted).length);
-    expect(result.accepted + result.refused).toBe(50);
-    expect(result.evicted).toBe(singles.reduce((sum, single) => sum + (single.accepted ? single.evicted : 0), 0));
-    expect(await many.taker.collect(20)).toEqual(await each.taker.collect(20));
-    expect({ state: result.state, utilization: result.utilization }).toEqual({ state: 'blocked', utilization: 1 });
-  });
+  it.each(['drop_oldest', 'drop_newest', 'sample', 'block'] as const)(
+    'equals push of each in order: %s',
+    async (strategy) => {
+      const spec = { maxBufferSize: 20, strategy, sampleRate: 3, maxBlockTimeMs: 0 } as const;
+      const many = rig(spec);
+      const each = rig(spec);
+      const result = await many.producer.pushMany(names(50));
+      const singles = [];
+      for (const item of names(50)) singles.push(await each.producer.push(item));
+      const brief = ({ accepted, ...rest }: { accepted: boolean }) => [accepted, 'reason' in rest && rest.reason];
+      expect(result.results.map(brief)).toEqual(singles.map(brief));
+      expect(result.accepted).toBe(singles.filter((single) => single.accepted).length);
+      expect(result.accepted + result.refused).toBe(50);
+      expect(result.evicted).toBe(singles.reduce((sum, single) => sum + (single.accepted ? single.evicted : 0), 0));
+      expect(await many.taker.collect(20)).toEqual(await each.taker.collect(20));
+      expect({ state: result.state, utilization: result.utilization }).toEqual({ state: 'blocked', utilization: 1 });
+    },
+  );
 
   it('sends chunks of 1,000, one after the other', async () => {
     const { producer, store } = rig();
@@ -57,7 +60,14 @@ describe('pushMany', () => {
   it('refuses a bad item in its place, and harms no other', async () => {
     const { producer } = rig({ schema: z.string().startsWith('i'), maxItemBytes: 5 });
     const result = await producer.pushMany(['i1', 'no', 'i2', 'i-is-too-long', 'i3', 'no']);
-    expect(result.results.map((each) => each.accepted || each.reason)).toEqual([true, 'invalid', true, 'too_large', true, 'invalid']);
+    expect(result.results.map((each) => each.accepted || each.reason)).toEqual([
+      true,
+      'invalid',
+      true,
+      'too_large',
+      true,
+      'invalid',
+    ]);
     expect(result).toMatchObject({ accepted: 3, refused: 3 });
     expect(result.results[1]).toMatchObject({ error: { code: 'BP_INVALID_ITEM' } });
     expect(result.results[3]).toMatchObject({ error: { code: 'BP_ITEM_TOO_LARGE', bytes: 13 } });

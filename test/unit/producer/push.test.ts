@@ -87,7 +87,10 @@ describe('pushOrThrow', () => {
     await store.gate({ action: 'pause', intake: true, flush: false });
     await expect(producer.pushOrThrow('b')).rejects.toMatchObject({ code: 'BP_BUFFER_FULL', reason: 'paused' });
     await store.gate({ action: 'drain', timeoutMs: 5_000 });
-    await expect(producer.pushOrThrow('b')).rejects.toMatchObject({ code: 'BP_DRAINING', retryAfterMs: expect.any(Number) });
+    await expect(producer.pushOrThrow('b')).rejects.toMatchObject({
+      code: 'BP_DRAINING',
+      retryAfterMs: expect.any(Number),
+    });
   });
 
   it('throws ClosedError when the producer was closed meanwhile', async () => {

@@ -61,7 +61,9 @@ class World {
         return this.store.release(each.kind);
       case 'fail': {
         const outcome = each.executed ? 'unknown' : 'not_sent';
-        return this.store.failNext(each.kind, new StoreUnavailableError('away', { outcome }), { executed: each.executed });
+        return this.store.failNext(each.kind, new StoreUnavailableError('away', { outcome }), {
+          executed: each.executed,
+        });
       }
       default:
         return each satisfies never;

@@ -1,4 +1,4 @@
-import { batchId, type BufferStore, sessionId } from '@backpressure/core/store';
+import { type BufferStore, batchId, sessionId } from '@backpressure/core/store';
 
 /** The least of a consumer: takes batches and settles them. */
 export class Taker {

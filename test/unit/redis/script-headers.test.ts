@@ -25,13 +25,18 @@ interface Header {
 
 function readHeader(file: string): Header {
   const [flags = '', ...lines] = readFileSync(new URL(file, luaDir), 'utf8').split('\n');
-  const comments = lines.slice(0, lines.findIndex((line) => !line.startsWith('--') || line.includes('@include')));
+  const comments = lines.slice(
+    0,
+    lines.findIndex((line) => !line.startsWith('--') || line.includes('@include')),
+  );
   const named = (word: string) =>
     comments.flatMap((line) => {
       const match = new RegExp(`^-- ${word}\\[(\\d+)(\\.\\.)?\\] (\\w+)`).exec(line);
       return match === null ? [] : [{ index: Number(match[1]), name: match[3] ?? '' }];
     });
-  const bufferKeys = comments.some((line) => line.startsWith(`-- KEYS[1..${BUFFER_KEYS.length}] the keys of the buffer`));
+  const bufferKeys = comments.some((line) =>
+    line.startsWith(`-- KEYS[1..${BUFFER_KEYS.length}] the keys of the buffer`),
+  );
   const keys = named('KEYS');
   const args = named('ARGV');
   expect(keys.map(({ index }) => index)).toEqual(keys.map((_, i) => i + 1 + (bufferKeys ? BUFFER_KEYS.length : 0)));

@@ -3,7 +3,13 @@ import { BufferClient, type StoreOptions } from '../buffer/client.js';
 import type { BufferDefinition } from '../buffer/definition.js';
 import { awaitDrain, type DrainResult } from '../buffer/drain.js';
 import { type BufferStatus, statusOf } from '../buffer/status.js';
-import { type BackpressureConfig, type BackpressureOptions, checkOptions, completeConfig, faultsOf } from '../domain/config.js';
+import {
+  type BackpressureConfig,
+  type BackpressureOptions,
+  checkOptions,
+  completeConfig,
+  faultsOf,
+} from '../domain/config.js';
 import { statedFields } from '../domain/config-fields.js';
 import { ConfigError, ProtocolError } from '../domain/errors.js';
 import type { Lane } from '../domain/lane.js';
@@ -111,7 +117,9 @@ export class BackpressureAdmin<T = unknown> {
   /** Items that were given up: list them, put them back, or delete them. */
   readonly deadLetters = {
     /** Newest first, up to 1,000 (default 100), before the id of an earlier page. */
-    list: async (options: { readonly limit?: number; readonly before?: string } = {}): Promise<DeadLetterEntry<T>[]> => {
+    list: async (
+      options: { readonly limit?: number; readonly before?: string } = {},
+    ): Promise<DeadLetterEntry<T>[]> => {
       const { limit, before } = parse('deadLetters.list', pageSchema, options);
       await this.#client.open();
       const letters = await this.#client.store.deadLetters({ limit, ...(before === undefined ? {} : { before }) });

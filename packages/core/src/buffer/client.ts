@@ -185,6 +185,8 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
 }
 
 function nodeId(): string {
-  const host = hostname().replace(/[^A-Za-z0-9_-]/g, '-').slice(0, 40);
+  const host = hostname()
+    .replace(/[^A-Za-z0-9_-]/g, '-')
+    .slice(0, 40);
   return `${host}.${process.pid}.${randomBytes(4).toString('hex')}`;
 }

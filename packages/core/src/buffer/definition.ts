@@ -64,7 +64,12 @@ export function defineBuffer<T = unknown>(spec: BufferSpec<T>): BufferDefinition
       'must have encode(item) and decode(text)',
       codec,
     ),
-    ...fault(schema === undefined || typeof schema['~standard']?.validate === 'function', 'schema', 'must be a Standard Schema, such as one of zod', schema),
+    ...fault(
+      schema === undefined || typeof schema['~standard']?.validate === 'function',
+      'schema',
+      'must be a Standard Schema, such as one of zod',
+      schema,
+    ),
   ];
   const subject = typeof name === 'string' ? `Buffer "${name}"` : 'The buffer definition';
   const parsed = collect(subject, faults, () => parseOptions(options, subject));
@@ -101,8 +106,10 @@ function encodeWith<T>(codec: Codec<T>, item: T): string {
   } catch (cause) {
     throw new InvalidItemError(`The item can't be encoded: ${messageOf(cause)}`, { cause });
   }
-  if (typeof text !== 'string') throw new InvalidItemError(`The item can't be encoded: the codec gave ${typeof text}, not a string.`);
-  if (!text.isWellFormed()) throw new InvalidItemError('The encoded item holds half a surrogate pair, which is not valid Unicode.');
+  if (typeof text !== 'string')
+    throw new InvalidItemError(`The item can't be encoded: the codec gave ${typeof text}, not a string.`);
+  if (!text.isWellFormed())
+    throw new InvalidItemError('The encoded item holds half a surrogate pair, which is not valid Unicode.');
   return text;
 }
 
@@ -123,7 +130,11 @@ function fault(holds: boolean, option: string, message: string, received: unknow
 }
 
 /** Runs a check that may find more faults, and throws all of them at once. */
-function collect<R>(subject: string, faults: readonly { option: string; message: string; received: unknown }[], run: () => R): R {
+function collect<R>(
+  subject: string,
+  faults: readonly { option: string; message: string; received: unknown }[],
+  run: () => R,
+): R {
   let result: R;
   try {
     result = run();

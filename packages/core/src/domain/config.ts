@@ -9,7 +9,8 @@ const wholeNumber = (min: number, max: number) => {
   const message = `a whole number from ${min} to ${max}`;
   return z.int({ error: message }).min(min, { error: message }).max(max, { error: message });
 };
-const share = (text: string, check: (value: number) => boolean) => z.number({ error: text }).refine(check, { error: text });
+const share = (text: string, check: (value: number) => boolean) =>
+  z.number({ error: text }).refine(check, { error: text });
 const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.enum(values, { error: `one of ${values.join(', ')}` });
 
@@ -44,7 +45,10 @@ const shape = {
       delayMs: wholeNumber(0, 86_400_000).default(1000),
       maxDelayMs: wholeNumber(0, 86_400_000).default(60_000),
     },
-    { error: (issue) => (issue.code === 'unrecognized_keys' ? 'an unknown option' : 'an object { type, delayMs, maxDelayMs }') },
+    {
+      error: (issue) =>
+        issue.code === 'unrecognized_keys' ? 'an unknown option' : 'an object { type, delayMs, maxDelayMs }',
+    },
   ),
   deadLetterLimit: wholeNumber(0, 10_000_000),
   control: z.strictObject(
@@ -58,7 +62,8 @@ function shedError(issue: { code?: string | undefined }): string {
 }
 
 const unknownOption = {
-  error: (issue: { code?: string | undefined }) => (issue.code === 'unrecognized_keys' ? 'an unknown option' : 'an object'),
+  error: (issue: { code?: string | undefined }) =>
+    issue.code === 'unrecognized_keys' ? 'an unknown option' : 'an object',
 };
 const completeSchema = z.strictObject(shape, unknownOption);
 const statedSchema = completeSchema.partial();
@@ -154,11 +159,7 @@ function crossFaults(config: BackpressureConfig): ConfigFault[] {
     `must be at most maxFlushIntervalMs, which is ${c.maxFlushIntervalMs}`,
   );
   rule(c.leaseMs > c.flushTimeoutMs, 'leaseMs', `must be above flushTimeoutMs, which is ${c.flushTimeoutMs}`);
-  rule(
-    c.backoff.delayMs <= c.backoff.maxDelayMs,
-    'backoff',
-    'delayMs must be at most maxDelayMs',
-  );
+  rule(c.backoff.delayMs <= c.backoff.maxDelayMs, 'backoff', 'delayMs must be at most maxDelayMs');
   return faults;
 }
 
@@ -166,7 +167,9 @@ function crossFaults(config: BackpressureConfig): ConfigFault[] {
 function attribute(faults: readonly ConfigFault[], given: unknown): ConfigFault[] {
   const stated = new Set(Object.keys(typeof given === 'object' && given !== null ? given : {}));
   return faults.map((fault) =>
-    stated.has(fault.option) ? fault : { ...fault, message: `${fault.message} (its default is ${String(fault.received)})` },
+    stated.has(fault.option)
+      ? fault
+      : { ...fault, message: `${fault.message} (its default is ${String(fault.received)})` },
   );
 }
 

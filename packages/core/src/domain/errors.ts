@@ -60,7 +60,8 @@ export class ConfigMismatchError extends BackpressureError {
 
   constructor(name: string, mismatches: readonly ConfigMismatch[]) {
     const lines = mismatches.map(
-      ({ option, declared, stated }) => `  ${option}: declared ${declared || 'none'}, this process states ${stated || 'none'}`,
+      ({ option, declared, stated }) =>
+        `  ${option}: declared ${declared || 'none'}, this process states ${stated || 'none'}`,
     );
     super(
       'BP_CONFIG_MISMATCH',
@@ -187,7 +188,9 @@ export class StaleTokenError extends ProtocolError {
 /** The session's record is gone (idle for too long): whether the call was carried out can't be known any more. */
 export class TokenExpiredError extends ProtocolError {
   constructor(token: StoreToken) {
-    super(`BP_TOKEN_EXPIRED: the record of session ${token.session} is gone; call ${token.seq} was not carried out now.`);
+    super(
+      `BP_TOKEN_EXPIRED: the record of session ${token.session} is gone; call ${token.seq} was not carried out now.`,
+    );
   }
 }
 

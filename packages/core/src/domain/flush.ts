@@ -79,8 +79,9 @@ export function settlementOf(end: FlushEnd, count: number, acked: ReadonlySet<nu
 function wholeOrRest(cause: string, count: number, acked: ReadonlySet<number>): BatchSettlement {
   if (acked.size === 0) return { kind: 'failed', cause };
   if (acked.size >= count) return { kind: 'acked' };
-  const items = Array.from({ length: count }, (_, index): ItemSettlement =>
-    acked.has(index) ? { outcome: 'acked' } : { outcome: 'retry', cause },
+  const items = Array.from(
+    { length: count },
+    (_, index): ItemSettlement => (acked.has(index) ? { outcome: 'acked' } : { outcome: 'retry', cause }),
   );
   return { kind: 'items', items };
 }

@@ -116,7 +116,16 @@ export interface PushRequest {
 export type PushOutcome = 'accepted' | 'waiting' | RefusalReason;
 
 /** Why the store refused an item. */
-export const REFUSAL_REASONS = ['full', 'sampled', 'shed', 'draining', 'paused', 'too_large', 'timeout', 'aborted'] as const;
+export const REFUSAL_REASONS = [
+  'full',
+  'sampled',
+  'shed',
+  'draining',
+  'paused',
+  'too_large',
+  'timeout',
+  'aborted',
+] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 export interface PushReply {

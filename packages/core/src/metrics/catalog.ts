@@ -33,7 +33,11 @@ export const FLEET_METRICS: readonly FleetMetric[] = [
   gauge('size_items', 'Items that wait or are in flight: what the limit counts.', (s) => s.size),
   gauge('capacity_items', 'The limit of the size (maxBufferSize).', (s) => s.capacity),
   gauge('size_bytes', 'Bytes of the payloads of those items.', (s) => s.bytes),
-  gauge('capacity_bytes', 'The limit of the bytes (maxBufferBytes); +Inf without one.', (s) => s.capacityBytes ?? Infinity),
+  gauge(
+    'capacity_bytes',
+    'The limit of the bytes (maxBufferBytes); +Inf without one.',
+    (s) => s.capacityBytes ?? Infinity,
+  ),
   gauge('utilization_ratio', 'The larger of the item and the byte utilization; 1 is full.', (s) => s.utilization),
   gauge('max_size_items', 'The largest size ever.', (s) => s.maxSize),
   {
@@ -74,7 +78,11 @@ export const FLEET_METRICS: readonly FleetMetric[] = [
   gauge('paused', '1 while an operator has paused the intake or the flush.', (s) =>
     s.intakePaused || s.flushPaused ? 1 : 0,
   ),
-  gauge('ledger_imbalance_items', 'How far the books are from balance. Anything but 0 is a fault.', (s) => s.ledgerImbalance),
+  gauge(
+    'ledger_imbalance_items',
+    'How far the books are from balance. Anything but 0 is a fault.',
+    (s) => s.ledgerImbalance,
+  ),
   {
     name: 'pushes_total',
     type: 'counter',
@@ -99,7 +107,11 @@ export const FLEET_METRICS: readonly FleetMetric[] = [
   counter('settled_batches_total', 'Batches settled.', (s) => s.counters.batchesSettled),
   counter('failed_batches_total', 'Batches that failed, in part or as a whole.', (s) => s.counters.batchesFailed),
   counter('lost_leases_total', 'Batches whose lease ended before they were settled.', (s) => s.counters.leasesLost),
-  counter('stale_settlements_total', 'Settlements that came too late; they changed nothing.', (s) => s.counters.staleSettlements),
+  counter(
+    'stale_settlements_total',
+    'Settlements that came too late; they changed nothing.',
+    (s) => s.counters.staleSettlements,
+  ),
   counter('trimmed_dead_letters_total', 'Dead letters deleted at deadLetterLimit.', (s) => s.counters.deadTrimmed),
   counter('redriven_items_total', 'Dead letters put back.', (s) => s.counters.redriven),
 ];

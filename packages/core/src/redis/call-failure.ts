@@ -29,7 +29,8 @@ const NOT_SENT =
 const REFUSED_BY_REDIS =
   /^(WRONGPASS|NOAUTH|NOPERM|DENIED|ERR (AUTH|invalid password|DB index is out of range|SELECT is not allowed|The user executing the script can't)\b)/;
 /** What TLS says of a certificate, or of a server that speaks no TLS. */
-const REFUSED_BY_TLS = /^(CERT_|ERR_TLS_|ERR_SSL_|ERR_OSSL_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO$)/;
+const REFUSED_BY_TLS =
+  /^(CERT_|ERR_TLS_|ERR_SSL_|ERR_OSSL_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO$)/;
 
 /** Says of itself that nothing was sent. */
 export class NotSentError extends Error {}
@@ -55,7 +56,9 @@ export function refusedConnection(error: Error): ConfigError | undefined {
   const code = String((error as { readonly code?: unknown }).code ?? '');
   const byRedis = isReply(error) && REFUSED_BY_REDIS.test(error.message);
   if (!byRedis && !REFUSED_BY_TLS.test(code)) return undefined;
-  const message = byRedis ? 'must be one that Redis lets do this' : 'must name a server whose certificate can be verified';
+  const message = byRedis
+    ? 'must be one that Redis lets do this'
+    : 'must name a server whose certificate can be verified';
   // The first line only: OpenSSL adds where in its source it was.
   const [received] = error.message.trim().split('\n');
   const fault = { option: 'connection', message, received };

@@ -107,7 +107,12 @@ function settingsFor({ purpose, blockingMs = 0 }: DuplicateOptions): Settings {
   };
   switch (purpose) {
     case 'commands':
-      return { ...common, maxRetriesPerRequest: 0, enableOfflineQueue: false, socketTimeout: SOCKET_TIMEOUT_MS + blockingMs };
+      return {
+        ...common,
+        maxRetriesPerRequest: 0,
+        enableOfflineQueue: false,
+        socketTimeout: SOCKET_TIMEOUT_MS + blockingMs,
+      };
     case 'signals':
       return {
         ...common,
@@ -117,7 +122,12 @@ function settingsFor({ purpose, blockingMs = 0 }: DuplicateOptions): Settings {
         socketTimeout: SOCKET_TIMEOUT_MS,
       };
     case 'bullmq':
-      return { ...common, maxRetriesPerRequest: null, enableOfflineQueue: true, socketTimeout: BULLMQ_SOCKET_TIMEOUT_MS };
+      return {
+        ...common,
+        maxRetriesPerRequest: null,
+        enableOfflineQueue: true,
+        socketTimeout: BULLMQ_SOCKET_TIMEOUT_MS,
+      };
     default:
       return purpose satisfies never;
   }

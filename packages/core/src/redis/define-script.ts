@@ -67,7 +67,19 @@ export const VITALS = [
 export const VITALS_COUNT = VITALS.length;
 
 type VitalsTuple = readonly [
-  number, BackpressureState, number, number, number, number, number, number | undefined, number, number, number, number, number,
+  number,
+  BackpressureState,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number | undefined,
+  number,
+  number,
+  number,
+  number,
+  number,
 ];
 
 /** Names the fields of the vitals. */
@@ -75,14 +87,26 @@ export function toVitals(fields: VitalsTuple): Vitals {
   const [revision, state, stateEpoch, size, ready, bytes, maxBufferSize, maxBufferBytes, ...rest] = fields;
   const [inFlightBatches, permits, intervalMs, drainRate, configVersion] = rest;
   return {
-    revision, state, stateEpoch, size, ready, bytes, maxBufferSize, maxBufferBytes,
-    inFlightBatches, permits, intervalMs, drainRate, configVersion,
+    revision,
+    state,
+    stateEpoch,
+    size,
+    ready,
+    bytes,
+    maxBufferSize,
+    maxBufferBytes,
+    inFlightBatches,
+    permits,
+    intervalMs,
+    drainRate,
+    configVersion,
   };
 }
 
 /** A flat reply: one of the tags, the vitals, then the rest. */
 export function tagged<const Tags extends readonly [string, ...string[]], Rest>(tags: Tags, rest: z.ZodType<Rest>) {
-  return z.array(z.unknown()).transform((flat) => [flat[0], flat.slice(1, 1 + VITALS_COUNT), flat.slice(1 + VITALS_COUNT)]).pipe(
-    z.tuple([z.enum(tags), z.tuple(VITALS).transform(toVitals), rest]),
-  );
+  return z
+    .array(z.unknown())
+    .transform((flat) => [flat[0], flat.slice(1, 1 + VITALS_COUNT), flat.slice(1 + VITALS_COUNT)])
+    .pipe(z.tuple([z.enum(tags), z.tuple(VITALS).transform(toVitals), rest]));
 }

@@ -37,7 +37,11 @@ class SharedLink {
  *
  * @throws ConfigError for a connection or options that can't be used
  */
-export function openRedisStore(name: string, connection: ConnectionInput, options: RedisStoreOptions = {}): BufferStore {
+export function openRedisStore(
+  name: string,
+  connection: ConnectionInput,
+  options: RedisStoreOptions = {},
+): BufferStore {
   const settings = parseStoreOptions(name, options);
   const shared = sharedLink(connection);
   return new RedisStore(name, shared.link, shared.use(), settings);

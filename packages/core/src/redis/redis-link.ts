@@ -58,7 +58,12 @@ export class RedisLink {
   }
 
   /** Runs a script; resent until it is answered or the deadline has passed. */
-  evaluate(script: Script, keys: readonly string[], args: readonly (string | number)[], call: LinkCall): Promise<unknown> {
+  evaluate(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+    call: LinkCall,
+  ): Promise<unknown> {
     return this.#call(script.name, this.#client, () => sendScript(this.#send, script, keys, args), call);
   }
 
@@ -174,7 +179,8 @@ function unavailable(
   unanswered: boolean,
   cause: Error | undefined = lastError,
 ): StoreUnavailableError {
-  const text = cause === undefined ? '' : cause.message || String((cause as { readonly code?: unknown }).code ?? cause.name);
+  const text =
+    cause === undefined ? '' : cause.message || String((cause as { readonly code?: unknown }).code ?? cause.name);
   const why = text === '' ? '' : ` (${redactUrl(text)})`;
   const outcome = unanswered ? 'unknown' : 'not_sent';
   return new StoreUnavailableError(`Redis did not answer ${name} within ${ms} ms${why}.`, { outcome, cause });

@@ -59,7 +59,8 @@ export class RedisStore implements port.BufferStore {
 
   async push(request: port.PushRequest, call?: port.CallOptions): Promise<port.PushReply> {
     const { durability, memoryHeadroom } = this.#settings;
-    if (memoryHeadroom > 0 && this.#link.memory.share > 1 - memoryHeadroom) throw new StoreOutOfMemoryError(nearlyFull(memoryHeadroom));
+    if (memoryHeadroom > 0 && this.#link.memory.share > 1 - memoryHeadroom)
+      throw new StoreOutOfMemoryError(nearlyFull(memoryHeadroom));
     if (durability === undefined) return this.#runOnce(descriptors.pushScript, request, request.token, call);
     const { decode } = descriptors.pushScript;
     const { reply, durable } = await this.#sendOnce(descriptors.pushScript, request, request.token, call, (...script) =>
@@ -229,7 +230,9 @@ export class RedisStore implements port.BufferStore {
 }
 
 function nearlyFull(headroom: number): Error {
-  return new Error(`Redis uses more than ${Math.round((1 - headroom) * 100)} % of its maxmemory (option memoryHeadroom).`);
+  return new Error(
+    `Redis uses more than ${Math.round((1 - headroom) * 100)} % of its maxmemory (option memoryHeadroom).`,
+  );
 }
 
 function pairs(flat: readonly string[]): Record<string, string> {

@@ -21,7 +21,14 @@ import { scripts } from './scripts.generated.js';
 
 const WAITS = { never: 'n', enqueue: 'e', held: 'h' } as const;
 const OUTCOMES: Readonly<Record<string, PushOutcome>> = {
-  a: 'accepted', w: 'waiting', f: 'full', s: 'sampled', h: 'shed', d: 'draining', p: 'paused', b: 'too_large',
+  a: 'accepted',
+  w: 'waiting',
+  f: 'full',
+  s: 'sampled',
+  h: 'shed',
+  d: 'draining',
+  p: 'paused',
+  b: 'too_large',
 };
 
 const record = z.string().transform((text, context): ItemRecord => {
@@ -70,7 +77,10 @@ export const ticketScript = defineScript({
 });
 
 const batchRest = z.tuple([whole, whole, whole], record).transform(([attempts, leaseMs, flushTimeoutMs, ...items]) => ({
-  attempts, leaseMs, flushTimeoutMs, items,
+  attempts,
+  leaseMs,
+  flushTimeoutMs,
+  items,
 }));
 const batchReply = tagged(['batch'], batchRest);
 const noBatchReply = tagged(['none'], z.tuple([z.enum(NO_BATCH_REASONS), whole]));
@@ -79,8 +89,14 @@ const noBatchReply = tagged(['none'], z.tuple([z.enum(NO_BATCH_REASONS), whole])
 type AnonymousTake = (batchId: string) => TakeReply;
 
 const takeReply = z.union([
-  noBatchReply.transform(([, vitals, [reason, waitMs]]): AnonymousTake => () => ({ kind: 'none', vitals, reason, waitMs })),
-  batchReply.transform(([, vitals, batch]): AnonymousTake => (id) => ({ kind: 'batch', vitals, batch: { id, ...batch } })),
+  noBatchReply.transform(
+    ([, vitals, [reason, waitMs]]): AnonymousTake =>
+      () => ({ kind: 'none', vitals, reason, waitMs }),
+  ),
+  batchReply.transform(
+    ([, vitals, batch]): AnonymousTake =>
+      (id) => ({ kind: 'batch', vitals, batch: { id, ...batch } }),
+  ),
 ]);
 
 export const takeScript = defineScript({
@@ -95,7 +111,10 @@ export const takeScript = defineScript({
 const SETTLED_FIELDS = 4;
 const settledRest = z
   .array(z.unknown())
-  .transform((flat) => [flat.slice(0, SETTLED_FIELDS), flat.length > SETTLED_FIELDS ? flat.slice(SETTLED_FIELDS) : undefined])
+  .transform((flat) => [
+    flat.slice(0, SETTLED_FIELDS),
+    flat.length > SETTLED_FIELDS ? flat.slice(SETTLED_FIELDS) : undefined,
+  ])
   .pipe(z.tuple([z.tuple([whole, whole, whole, whole]), takeReply.optional()]));
 
 export const settleScript = defineScript({
@@ -118,7 +137,13 @@ export const settleScript = defineScript({
   }),
   reply: tagged(['settled', 'stale'], settledRest).transform(
     ([kind, vitals, [[flushed, retried, dead, retryAfterMs], next]]) => ({
-      kind, vitals, flushed, retried, dead, retryAfterMs, next,
+      kind,
+      vitals,
+      flushed,
+      retried,
+      dead,
+      retryAfterMs,
+      next,
     }),
   ),
 });
@@ -207,7 +232,9 @@ export const redriveScript = defineScript({
   args: ['action', 'ids'],
   encode: ({ action, ids = [] }: RedriveRequest) => ({ keys: [], args: [action, ...ids] }),
   reply: tagged(['redriven'], z.tuple([whole, whole])).transform(([, vitals, [count, remaining]]) => ({
-    vitals, count, remaining,
+    vitals,
+    count,
+    remaining,
   })),
 });
 

@@ -10,7 +10,19 @@ const node = z.string().transform((text, context): FleetNode => {
   return { role: role as FleetNode['role'], slots: Number(slots), id: id ?? '' };
 });
 
-const rest = z.tuple([whole, whole, whole, whole, whole, whole, whole, whole, whole, z.array(z.string()), z.array(node)]);
+const rest = z.tuple([
+  whole,
+  whole,
+  whole,
+  whole,
+  whole,
+  whole,
+  whole,
+  whole,
+  whole,
+  z.array(z.string()),
+  z.array(node),
+]);
 
 export const snapshotScript = defineScript({
   script: scripts.snapshot,

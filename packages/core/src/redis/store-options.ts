@@ -54,7 +54,10 @@ const schema = z.object({
   durability: z
     .strictObject(
       { replicas: wholeNumber(1, 100), timeoutMs: wholeNumber(1, 60_000) },
-      { error: (issue) => (issue.code === 'unrecognized_keys' ? 'has an unknown option' : 'must be { replicas, timeoutMs }') },
+      {
+        error: (issue) =>
+          issue.code === 'unrecognized_keys' ? 'has an unknown option' : 'must be { replicas, timeoutMs }',
+      },
     )
     .optional(),
   memoryHeadroom: z
@@ -75,7 +78,10 @@ export function parseStoreOptions(name: string, options: RedisStoreOptions): Sto
     const faults = parsed.error.issues.map(({ path, message }) => ({
       option: path.join('.'),
       message,
-      received: path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], options),
+      received: path.reduce<unknown>(
+        (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+        options,
+      ),
     }));
     throw new ConfigError(`The store of buffer "${name}"`, faults);
   }

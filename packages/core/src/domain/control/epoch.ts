@@ -1,4 +1,10 @@
-import { countedLatencyMs, EMPTY_HISTOGRAM, LATENCY_BOUNDS_MS, type LatencyHistogram, withLatency } from '../latency-histogram.js';
+import {
+  countedLatencyMs,
+  EMPTY_HISTOGRAM,
+  LATENCY_BOUNDS_MS,
+  type LatencyHistogram,
+  withLatency,
+} from '../latency-histogram.js';
 
 /**
  * What the fleet has seen since its last control decision: counters that any settlement may raise, so that a decision is
@@ -68,7 +74,12 @@ export function withFlush(epoch: ControlEpoch, report: FlushReport, batchSize: n
   const { outcome, items } = report;
   const startMs = epoch.startMs === 0 ? nowMs : epoch.startMs;
   const flushed = outcome === 'flushed';
-  const rated = { ...epoch, startMs, items: epoch.items + (flushed ? items : 0), flushed: epoch.flushed + (flushed ? 1 : 0) };
+  const rated = {
+    ...epoch,
+    startMs,
+    items: epoch.items + (flushed ? items : 0),
+    flushed: epoch.flushed + (flushed ? 1 : 0),
+  };
   if (report.takenAtMs < epoch.startMs) return rated;
   const latencyMs = flushed ? countedLatencyMs(report.latencyMs) : undefined;
   return {
