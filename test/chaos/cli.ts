@@ -1,11 +1,25 @@
-import { check } from './check/check.js';
-import { DEFAULT_OPTIONS } from './options.js';
-import { importFromRoot } from './rig/root.js';
-import { runChaos } from './rig/run.js';
-const h = await runChaos({ ...DEFAULT_OPTIONS, seconds: Number(process.argv[2] ?? 6), seed: Number(process.argv[3] ?? 1), keep: true }, { log: console.error });
-console.time('check');
-const f = await check(h, await importFromRoot('packages/core/dist/redis/script-descriptors.js') as never);
-console.timeEnd('check');
-console.log(JSON.stringify(f, undefined, 1));
-console.log(h.calls.map(c=>c.end?.kind==='reply'?c.end.sends:-1).reduce((m,n)=>({...m,[n]:(m[n]??0)+1}),{} as Record<number,number>));
-console.log(h.peakBytes, h.usedMemory, h.residue, h.errors.slice(0, 5), h.stalls.length);
+import { HELP, parseCommand, UsageError } from './command-line.js';
+import { execute } from './execute.js';
+import { printable } from './report/print.js';
+
+/** `pnpm chaos`. Progress goes to stderr, the result to stdout. */
+async function main(): Promise<number> {
+  const command = parseCommand(process.argv.slice(2));
+  const log = (line: string) => process.stderr.write(`${line}\n`);
+  const interrupt = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
+  if (command.mode === 'help') {
+    process.stdout.write(`${HELP}\n`);
+    return 0;
+  }
+  const { summary } = await execute(command.options, { log, signal: interrupt.signal });
+  process.stdout.write(`${command.json ? JSON.stringify(summary) : printable(summary)}\n`);
+  return summary.passed ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(error instanceof UsageError ? `${error.message}\n\n${HELP}\n` : `${(error as Error).stack}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

@@ -5,6 +5,7 @@ import {
   type FlushFunction,
   type StoreOptions,
 } from '@backpressure/core';
+import { checkInput, faultsOf } from '@backpressure/core/store';
 import * as z from 'zod';
 
 /** Options of a consumer process; none of them is compared with those of other processes. */
@@ -28,7 +29,7 @@ export interface ConsumerSettings {
 }
 
 const wholeNumber = (min: number, max: number) => {
-  const error = `a whole number from ${min} to ${max}`;
+  const error = `must be a whole number from ${min} to ${max}`;
   return z.int({ error }).min(min, { error }).max(max, { error });
 };
 
@@ -36,11 +37,16 @@ const optionsSchema = z.strictObject(
   {
     connection: z.unknown().optional(),
     store: z.unknown().optional(),
-    deadlineMs: wholeNumber(1, 3_600_000).optional(),
+    deadlineMs: wholeNumber(1, 2_147_483_647).optional(),
+    // What these are exactly is for the store to judge.
+    durability: z.unknown().optional(),
+    memoryHeadroom: z.unknown().optional(),
+    allowKeyEviction: z.unknown().optional(),
+    onWarning: z.unknown().optional(),
     concurrency: wholeNumber(1, 1_000).default(4),
     sliceMs: wholeNumber(0, 10_000).default(250),
   },
-  { error: (issue) => (issue.code === 'unrecognized_keys' ? 'is not an option' : 'an object') },
+  { error: (issue) => (issue.code === 'unrecognized_keys' ? 'is not an option' : 'must be an object') },
 );
 
 /**
@@ -72,27 +78,14 @@ export function parseConsumer<T>(
 
 const closeSchema = z.strictObject(
   { timeoutMs: wholeNumber(0, 2_147_483_647).default(30_000) },
-  { error: (issue) => (issue.code === 'unrecognized_keys' ? 'is not an option' : 'an object') },
+  { error: (issue) => (issue.code === 'unrecognized_keys' ? 'is not an option' : 'must be an object') },
 );
 
 /** @throws ConfigError */
 export function parseClose(options: unknown): { readonly timeoutMs: number } {
-  const parsed = closeSchema.safeParse(options);
-  if (!parsed.success) throw new ConfigError('The options of close', faultsOf(parsed.error, options));
-  return parsed.data;
+  return checkInput(closeSchema, options, 'The options of close');
 }
 
 function fault(holds: boolean, option: string, message: string, received: unknown): ConfigFault[] {
   return holds ? [] : [{ option, message, received }];
-}
-
-function faultsOf(error: z.ZodError, input: unknown): ConfigFault[] {
-  return error.issues.flatMap((issue) => {
-    const options = issue.code === 'unrecognized_keys' ? issue.keys : [issue.path.map(String).join('.')];
-    const message = issue.code === 'unrecognized_keys' ? issue.message : `must be ${issue.message}`;
-    return options.map((option) => {
-      const received = option === '' ? input : (input as Record<string, unknown>)[option];
-      return { option: option || '(the whole)', message, received };
-    });
-  });
 }

@@ -2,7 +2,7 @@
 export { BufferClient, type StoreOptions } from './buffer/client.js';
 export { awaitDrain, type DrainResult } from './buffer/drain.js';
 export { batchId, sessionId } from './buffer/ids.js';
-export { faultsOf } from './domain/config.js';
+export { checkInput, faultsOf } from './domain/check-input.js';
 export { causeOf, type FlushEnd, settlementOf } from './domain/flush.js';
 export { type ItemRecord, itemId, MAX_CHUNK_ITEMS } from './domain/item-record.js';
 export { nextState, utilizationOf } from './domain/state.js';

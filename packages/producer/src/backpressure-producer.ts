@@ -10,6 +10,7 @@ import {
 import { BufferClient, type PushOutcome, type Vitals } from '@backpressure/core/store';
 import type { EncodedItem, ParcelTerms } from './offer.js';
 import { DEFAULT_RETRY_AFTER_MS, lastView, type PushToken, refusal, timeToRoomMs } from './outcome.js';
+import type { ProducerEvents } from './producer-events.js';
 import { newTally, type ProducerMetrics } from './producer-metrics.js';
 import {
   checkDefinition,
@@ -27,17 +28,6 @@ import { pushInChunks } from './push-many.js';
 import { errorOfRefusal } from './push-or-throw.js';
 import { type PushAccepted, type PushManyResult, type PushResult, summarize } from './push-result.js';
 import { PushStream, type PushStreamOptions } from './push-stream.js';
-
-export interface ProducerEvents {
-  /** The buffer's state changed, whoever caused it. */
-  state: [change: { readonly from: BackpressureState; readonly to: BackpressureState; readonly stateEpoch: number }];
-  /** Pushes of this process made older items leave the buffer (`drop_oldest`). */
-  evicted: [eviction: { readonly count: number }];
-  /** The fleet's flush interval changed. */
-  interval: [change: { readonly fromMs: number; readonly toMs: number }];
-  /** Something failed that no call can tell of, such as a sign of life. Without a listener it is dropped. */
-  error: [error: unknown];
-}
 
 /** What became of a push that went unanswered. */
 export interface Resolution {

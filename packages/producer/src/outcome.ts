@@ -76,6 +76,29 @@ export function timeToRoomMs(vitals: Vitals | undefined): number {
   return Math.min(MAX_RETRY_AFTER_MS, Math.max(1, Math.ceil(estimateMs)));
 }
 
+/** Why this process takes nothing more now. Pure. */
+export function overload(
+  mostlyBlocked: boolean,
+  pending: { readonly items: number; readonly bytes: number },
+  vitals: Vitals | undefined,
+): { readonly reason: 'full' | 'unavailable'; readonly retryAfterMs: number; readonly cause: Error } {
+  const cause = new Error(`${pending.items} items (${pending.bytes} bytes) are pending in this process.`);
+  if (mostlyBlocked) return { reason: 'full', retryAfterMs: timeToRoomMs(vitals), cause };
+  return { reason: 'unavailable', retryAfterMs: DEFAULT_RETRY_AFTER_MS, cause };
+}
+
+/** How long an item was held that was queued before Redis came back; not the time in the fleet's line. Pure. */
+export function heldMs(offer: Offer, recoveredAtMs: number, nowMs: number): number | undefined {
+  const { queuedAtMs } = offer.parcel;
+  return queuedAtMs < recoveredAtMs && offer.blockedSinceMs === undefined ? nowMs - queuedAtMs : undefined;
+}
+
+/** Not even sent within its deadline. */
+export function notReached(deadlineMs: number): StoreUnavailableError {
+  const message = `Redis did not get to the push within ${deadlineMs} ms: earlier ones are still unanswered.`;
+  return new StoreUnavailableError(message, { outcome: 'not_sent' });
+}
+
 /** The same failure for an item that was not even offered. */
 export function notSent(error: StoreUnavailableError): StoreUnavailableError {
   if (error.outcome === 'not_sent') return error;

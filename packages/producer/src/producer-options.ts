@@ -1,5 +1,5 @@
 import { type BufferDefinition, ConfigError, LANES, type Lane, type StoreOptions } from '@backpressure/core';
-import { faultsOf } from '@backpressure/core/store';
+import { checkInput } from '@backpressure/core/store';
 import * as z from 'zod';
 
 /** What a push does when Redis gives no answer within the deadline. */
@@ -122,7 +122,7 @@ const tokenSchema = z.object(
 /** @throws ConfigError that lists every fault */
 export function parseProducerOptions(name: string, options: unknown): ProducerSettings {
   const subject = `The producer of buffer "${name}"`;
-  const parsed = parse(settingsSchema, options, subject);
+  const parsed = checkInput(settingsSchema, options, subject);
   const { connection, store, deadlineMs, onUnavailable, maxPendingItems, maxPendingBytes, sessions } = parsed;
   if ((connection === undefined) === (store === undefined)) {
     const message = 'must be given, or else a store, and not both';
@@ -134,17 +134,17 @@ export function parseProducerOptions(name: string, options: unknown): ProducerSe
 
 /** @throws ConfigError */
 export function parsePushOptions(options: unknown): PushOptions {
-  return parse(pushSchema, options, 'The push');
+  return checkInput(pushSchema, options, 'The push');
 }
 
 /** @throws ConfigError */
 export function parseCloseOptions(options: unknown): { readonly timeoutMs: number } {
-  return parse(closeSchema, options, 'The close of a producer');
+  return checkInput(closeSchema, options, 'The close of a producer');
 }
 
 /** @throws ConfigError */
 export function parseToken(token: unknown): z.output<typeof tokenSchema> {
-  return parse(tokenSchema, token, 'The token');
+  return checkInput(tokenSchema, token, 'The token');
 }
 
 /** @throws ConfigError for what `defineBuffer` did not make */
@@ -160,10 +160,4 @@ export function checkIterable(items: unknown): void {
   if (typeof (items as Iterable<unknown> | null | undefined)?.[Symbol.iterator] === 'function') return;
   const message = 'must be an iterable of items, such as an array; for a stream of items use writable()';
   throw new ConfigError('pushMany', [{ option: 'items', message, received: items }]);
-}
-
-function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, subject: string): z.output<Schema> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new ConfigError(subject, faultsOf(parsed.error, value));
 }

@@ -76,15 +76,10 @@ export class PushEngine implements DispatchListener {
 
   metrics(): ProducerMetrics {
     const { tally } = this.#options;
-    return {
-      ...tally,
-      refusedLocally: { ...tally.refusedLocally },
-      pendingItems: this.#bound.items,
-      pendingBytes: this.#bound.bytes,
-      blockedNow: this.#room.blocked,
-      callsInFlight: this.calls.inFlight,
-      away: this.calls.away,
-    };
+    const { items: pendingItems, bytes: pendingBytes } = this.#bound;
+    const { inFlight: callsInFlight, away } = this.calls;
+    const blockedNow = this.#room.blocked;
+    return { ...structuredClone(tally), pendingItems, pendingBytes, blockedNow, callsInFlight, away };
   }
 
   /** Takes nothing new, sends those who wait away, and gives calls under way this long to end. */
@@ -136,9 +131,7 @@ export class PushEngine implements DispatchListener {
   }
 
   onExpired(parcel: Parcel): void {
-    const { deadlineMs } = this.#options.settings;
-    const message = `Redis did not get to the push within ${deadlineMs} ms: earlier ones are still unanswered.`;
-    this.onFailure(parcel.offers, new StoreUnavailableError(message, { outcome: 'not_sent' }));
+    this.onFailure(parcel.offers, outcomes.notReached(this.#options.settings.deadlineMs));
   }
 
   #admit({ bytes }: EncodedItem): OfferEnd | undefined {
@@ -146,10 +139,9 @@ export class PushEngine implements DispatchListener {
     const { away } = this.calls;
     const maxItems = away && onUnavailable === 'hold' ? maxHeldItems : maxPendingItems;
     if (this.#bound.admit(bytes, maxItems)) return undefined;
-    const blocked = !away && this.#room.blocked * 2 >= this.#bound.items;
-    const retryAfterMs = blocked ? outcomes.timeToRoomMs(this.#options.client.vitals) : outcomes.DEFAULT_RETRY_AFTER_MS;
-    const cause = new Error(`${this.#bound.items} items (${this.#bound.bytes} bytes) are pending in this process.`);
-    return this.#refuseLocally('pending_full', blocked ? 'full' : 'unavailable', retryAfterMs, cause);
+    const mostlyBlocked = !away && this.#room.blocked * 2 >= this.#bound.items;
+    const { reason, retryAfterMs, cause } = outcomes.overload(mostlyBlocked, this.#bound, this.#options.client.vitals);
+    return this.#refuseLocally('pending_full', reason, retryAfterMs, cause);
   }
 
   #conclude(offer: Offer, outcome: PushOutcome | undefined, reply: PushReply, evicted: number): void {
@@ -158,9 +150,8 @@ export class PushEngine implements DispatchListener {
     if (outcome === 'waiting') return this.#wait(offer);
     if (outcome === 'accepted') tally.accepted++;
     else tally.refused++;
-    const { queuedAtMs } = offer.parcel;
-    const held = settings.onUnavailable === 'hold' && queuedAtMs < this.calls.recoveredAtMs;
-    const heldMs = held && offer.blockedSinceMs === undefined ? performance.now() - queuedAtMs : undefined;
+    const holding = settings.onUnavailable === 'hold';
+    const heldMs = holding ? outcomes.heldMs(offer, this.calls.recoveredAtMs, performance.now()) : undefined;
     const { vitals, retryAfterMs, durable } = reply;
     const { maxItemBytes } = client.config;
     const decision = { outcome, vitals, retryAfterMs, evicted, durable, heldMs, maxItemBytes };
@@ -224,11 +215,10 @@ export class PushEngine implements DispatchListener {
       if (error instanceof ClosedError) tally.refusedLocally.closed++;
       return { kind: 'error', error };
     }
-    const outOfMemory = error instanceof StoreOutOfMemoryError;
     // What can't be opened was not offered, whatever became of the declaration.
     const own = offer.phase === 'queued' ? outcomes.notSent(error) : outcomes.errorOfItem(error, position);
     if (own.outcome === 'unknown') tally.unknown++;
-    if (outOfMemory || settings.onUnavailable === 'refuse') {
+    if (error instanceof StoreOutOfMemoryError || settings.onUnavailable === 'refuse') {
       return this.#refuseLocally('unavailable', 'unavailable', outcomes.DEFAULT_RETRY_AFTER_MS, own);
     }
     tally.refusedLocally.unavailable++;

@@ -1,7 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoreOutOfMemoryError, type StoreToken, StoreUnavailableError, TokenExpiredError } from '@backpressure/core';
-import type { BufferClient, BufferStore, CallOptions, PushItem, PushReply, TicketReply } from '@backpressure/core/store';
+import type {
+  BufferClient,
+  BufferStore,
+  CallOptions,
+  PushItem,
+  PushReply,
+  TicketReply,
+} from '@backpressure/core/store';
 import type { StopOrder } from './offer.js';
 import type { ProducerTally } from './producer-metrics.js';
 import { SessionPool } from './session-pool.js';

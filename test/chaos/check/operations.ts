@@ -30,6 +30,8 @@ export interface OpenCall {
   readonly who: string;
   readonly op: StoreOp;
   readonly from: number;
+  /** When it must have taken effect, if at all; not given when nobody can tell. */
+  readonly to?: number;
   /** What it did, if that is known. */
   readonly change?: { readonly size: number; readonly ready: number };
 }
@@ -71,7 +73,7 @@ export function operationsOf(calls: History['calls']): Operations {
 
 function partsOf({ who, call }: StoreCall, { at, seen, effect }: ReplyLine, from: number, once: boolean): Operations {
   const about = { who, op: call.op, key: call.key, from, to: at };
-  const open = { who, op: call.op, from };
+  const open = { who, op: call.op, from, to: at };
   if (seen === undefined) return { done: [], open: [open] };
   const taking = call.op === 'take' && effect.batch !== undefined;
   // When it was taken is not known, and what was seen is of a later moment: a look, and an open call.

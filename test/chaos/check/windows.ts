@@ -76,7 +76,7 @@ function windowAt({ calls, long, open }: Calls, first: number): Window {
   }
   earlier.sort((a, b) => a.from - b.from);
   const optional = new Set([...earlier, ...inside.filter(({ to }) => to > end)]);
-  const possible = open.filter(({ from }) => from < end && from > begin - OPEN_US);
+  const possible = open.filter(({ from, to = from + OPEN_US }) => from < end && to > begin);
   return { calls: [...earlier, ...inside], optional, open: possible.slice(-MAX_OPEN) };
 }
 
@@ -105,25 +105,62 @@ class Search {
     return this.#steps >= MAX_STEPS ? 'undecided' : 'impossible';
   }
 
+  /** A look that fits is taken at once: it changes nothing, so nothing is gained by taking it later. */
   #go(state: State | undefined): boolean {
+    const looks = state === undefined ? [] : this.#takeLooks(state);
+    if (this.#goOn(state)) return true;
+    for (const i of looks) this.#placed[i] = false;
+    return false;
+  }
+
+  #takeLooks(state: State): number[] {
+    const taken: number[] = [];
+    const firstAnswer = this.#firstAnswer();
+    for (const [i, call] of this.#calls.entries()) {
+      if (call.from > firstAnswer) break;
+      const { size, ready } = call.change;
+      if (this.#placed[i] || size !== 0 || ready !== 0 || !isAt(state, call.seen)) continue;
+      this.#placed[i] = true;
+      taken.push(i);
+    }
+    return taken;
+  }
+
+  #goOn(state: State | undefined): boolean {
     const firstAnswer = this.#firstAnswer();
     if (firstAnswer === Infinity) return true;
     if (this.#steps++ >= MAX_STEPS) return false;
     const key = `${bits(this.#placed)} ${bits(this.#used)} ${state?.size} ${state?.ready}`;
     if (this.#failed.has(key)) return false;
+    const candidates = this.#candidates(firstAnswer);
     // First what fits as it is, then with the help of open calls: that way an order is mostly found at once.
     for (const place of [this.#placeDirectly, this.#placeAfterOpen]) {
-      for (const [i, call] of this.#calls.entries()) {
-        // Nothing may come before a call that was answered before it began.
-        if (call.from > firstAnswer) break;
-        if (this.#placed[i] || decisionIsWrong(call)) continue;
+      for (const i of candidates) {
         this.#placed[i] = true;
-        if (place.call(this, call, state)) return true;
+        if (place.call(this, this.#calls[i] as Operation, state)) return true;
         this.#placed[i] = false;
       }
     }
     this.#failed.add(key);
     return false;
+  }
+
+  /** What may come next. Of several that did and saw the same, only the one that is due first: the others can wait. */
+  #candidates(firstAnswer: number): number[] {
+    const best = new Map<string, number>();
+    for (const [i, call] of this.#calls.entries()) {
+      // Nothing may come before a call that was answered before it began.
+      if (call.from > firstAnswer) break;
+      if (this.#placed[i] || decisionIsWrong(call)) continue;
+      const kind = `${call.change.size} ${call.change.ready} ${call.seen.size} ${call.seen.ready}`;
+      const known = best.get(kind);
+      if (known === undefined || this.#dueAt(i) < this.#dueAt(known)) best.set(kind, i);
+    }
+    return [...best.values()];
+  }
+
+  #dueAt(i: number): number {
+    return this.#needed[i] ? (this.#calls[i]?.to ?? Infinity) : Infinity;
   }
 
   /** When the first of the calls was answered that still must be placed; Infinity when all are. */
@@ -135,8 +172,7 @@ class Search {
 
   #placeDirectly(call: Operation, state: State | undefined): boolean {
     const before = stateBefore(call);
-    const fits = state === undefined || (state.size === before.size && state.ready === before.ready);
-    return fits && this.#go(call.seen);
+    return (state === undefined || isAt(state, before)) && this.#go(call.seen);
   }
 
   /** As if some of the calls whose fate is open had come in between. */
@@ -169,6 +205,10 @@ class Search {
     }
     return sets;
   }
+}
+
+function isAt(state: State, { size, ready }: State): boolean {
+  return state.size === size && state.ready === ready;
 }
 
 function bits(flags: readonly boolean[]): string {

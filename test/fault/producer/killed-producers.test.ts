@@ -1,13 +1,20 @@
-import { expect, inject, it, vi } from 'vitest';
+import { expect, inject, it, onTestFinished, vi } from 'vitest';
 import { ProducerProcess } from '../../integration/producer/producer-process.js';
 import { names, RedisRig } from '../../integration/producer/rig.js';
 
 const url = inject('redisUrl');
 
+function start(): ProducerProcess {
+  const process = new ProducerProcess(url);
+  onTestFinished(() => process.kill());
+  return process;
+}
+
 it('P1: producers killed while they push leave whole items and books that balance', async () => {
   const rig = new RedisRig(url, { maxBufferSize: 100_000 });
   const { name, stated } = rig.buffer;
-  const processes = await Promise.all(names(4).map(() => ProducerProcess.start(url, { ...stated, name })));
+  const processes = names(4).map(() => start());
+  await Promise.all(processes.map((process) => process.open({ ...stated, name })));
   await Promise.all(processes.map((process, p) => process.begin({ items: names(20_000, `p${p} `) })));
   await vi.waitFor(async () => expect((await rig.store.snapshot()).vitals.size).toBeGreaterThan(0), { interval: 1 });
   await Promise.all(processes.map((process) => process.kill()));
@@ -24,7 +31,8 @@ it('P4: the places of a producer that was killed go to those behind it', async (
   const { name, stated } = rig.buffer;
   const producer = rig.producer();
   await producer.push('first');
-  const process = await ProducerProcess.start(url, { ...stated, name });
+  const process = start();
+  await process.open({ ...stated, name });
   await process.begin({ items: names(10), each: true, timeoutMs: 60_000 });
   await vi.waitFor(async () => expect((await rig.store.snapshot()).waiters).toBe(10));
   const behind = producer.push('behind');

@@ -70,10 +70,13 @@ it('N8: those who wait are woken although the signals were cut, and nobody is ad
     proxy.cutAll();
     const batch = await taker.flush();
     taken.push(...batch);
-    await vi.waitFor(async () => expect((await rig.store.snapshot()).vitals.ready).toBe(Math.min(5, 55 - taken.length)), {
-      timeout: 5_000,
-      interval: 5,
-    });
+    await vi.waitFor(
+      async () => expect((await rig.store.snapshot()).vitals.ready).toBe(Math.min(5, 55 - taken.length)),
+      {
+        timeout: 5_000,
+        interval: 5,
+      },
+    );
   }
   expect(taken).toEqual([...names(5, 'full'), ...names(50)]);
   for (const result of await Promise.all(pushes)) expect(result).toMatchObject({ accepted: true });

@@ -1,8 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { StoreUnavailableError } from '@backpressure/core';
+import { type StoreToken, StoreUnavailableError } from '@backpressure/core';
 import { Redis } from 'ioredis';
-import type { PushToken } from '@backpressure/producer';
 import { describe, expect, inject, it, vi } from 'vitest';
 import { names, RedisRig } from '../../integration/producer/rig.js';
 import { failure, startProxy, startServer } from './rig.js';
@@ -28,7 +27,9 @@ describe.each(Object.entries(breaks))('N5: %s', (_name, breakIt) => {
       expect(tookMs).toBeLessThan(IN_TIME_MS);
     }
     await proxy.pass();
-    await vi.waitFor(async () => expect(await producer.push('now')).toMatchObject({ accepted: true }), { timeout: 5_000 });
+    await vi.waitFor(async () => expect(await producer.push('now')).toMatchObject({ accepted: true }), {
+      timeout: 5_000,
+    });
     expect((await producer.status()).size).toBe(1);
   });
 
@@ -42,9 +43,13 @@ describe.each(Object.entries(breaks))('N5: %s', (_name, breakIt) => {
     expect(producer.metrics()).toMatchObject({ pendingItems: 0, away: true, refusedLocally: { unavailable: 5_000 } });
     await proxy.pass();
     // What a black hole kept arrives now, and may be carried out before its fate is asked for.
-    const tokens = failures.flatMap(({ error }) => (error.outcome === 'unknown' ? [error.token as PushToken] : []));
-    const resolved = await Promise.all(tokens.map((token) => producer.resolve(token)));
-    const admitted = resolved.filter((resolution) => resolution.admitted).length;
+    const calls = new Map<string, StoreToken>();
+    for (const { error } of failures) {
+      if (error.token !== undefined)
+        calls.set(error.token.session, { session: error.token.session, seq: error.token.seq });
+    }
+    const resolved = await Promise.all([...calls.values()].map((token) => producer.resolve(token)));
+    const admitted = resolved.reduce((sum, { outcomes }) => sum + outcomes.length, 0);
     expect((await producer.status()).size).toBe(1 + admitted);
   });
 
@@ -126,7 +131,9 @@ describe('N5: a server that is out of memory', () => {
     expect(result).toMatchObject({ cause: { message: expect.stringContaining('maxmemory') } });
     expect((await producer.status()).counters.offered).toBe(1);
     await redis.config('SET', 'maxmemory', '0');
-    await vi.waitFor(async () => expect(await producer.push('b')).toMatchObject({ accepted: true }), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await producer.push('b')).toMatchObject({ accepted: true }), {
+      timeout: 10_000,
+    });
     redis.disconnect();
   });
 });

@@ -68,7 +68,7 @@ it('N10, B13: under load a slot is moved and its primary killed, and nothing is 
   // Its only replica takes over, and nobody is left to confirm.
   await target.kill('SIGKILL');
   await goOn(20);
-  expect(load.outageMs()).toBeLessThan(2 * NODE_TIMEOUT_MS + 1_000);
+  expect(load.outageMs()).toBeLessThan(2 * NODE_TIMEOUT_MS + 2_000);
   await eventually(async () => {
     await store.gate({ action: 'pause', intake: false, flush: true });
     await store.gate({ action: 'resume' });

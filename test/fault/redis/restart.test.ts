@@ -142,9 +142,6 @@ it('a store that is closed ends its calls, and a call after that', async () => {
   const store = openStore(server.url, { deadlineMs: 10_000 });
   await declare(store);
   await server.signal('SIGSTOP');
-  const call = store.snapshot();
-  const ended = expect(call).rejects.toThrow();
-  await store.close();
-  await ended;
+  await Promise.all([expect(store.snapshot()).rejects.toThrow(), store.close()]);
   await expect(store.snapshot()).rejects.toBeInstanceOf(ClosedError);
 });

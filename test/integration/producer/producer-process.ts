@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { BufferSpec } from '@backpressure/core';
 import type { PushItemResult } from '@backpressure/producer';
-import { onTestFinished } from 'vitest';
 
 const program = fileURLToPath(new URL('./producer-process.mjs', import.meta.url));
 
@@ -14,38 +13,33 @@ interface Work {
   readonly timeoutMs?: number;
 }
 
-type Message = { readonly kind: 'ready' | 'pushing' } | { readonly kind: 'pushed'; readonly results: PushItemResult[] };
+type Message =
+  | { readonly kind: 'opened' | 'pushing' }
+  | { readonly kind: 'pushed'; readonly results: PushItemResult[] };
 
-/** A producer in a process of its own; it ends with the test. Runs the built packages. */
+/** A producer in a process of its own; whoever starts it kills it. Runs the built packages. */
 export class ProducerProcess {
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
-    this.#exited = once(child, 'exit');
+  constructor(redisUrl: string) {
+    this.#child = fork(program, [redisUrl], { execArgv: [] });
+    this.#exited = once(this.#child, 'exit');
   }
 
-  static async start(redisUrl: string, buffer: BufferSpec<unknown>): Promise<ProducerProcess> {
-    const child = fork(program, [JSON.stringify({ redisUrl, buffer })], { execArgv: [] });
-    const process = new ProducerProcess(child);
-    onTestFinished(() => process.kill());
-    await process.#message('ready');
-    return process;
+  /** Opens a buffer, and closes the one that was open. */
+  async open(buffer: BufferSpec<unknown>): Promise<void> {
+    await this.#ask('opened', { kind: 'open', buffer });
   }
 
   /** Resolves when the pushes have ended. */
   async push(work: Work): Promise<readonly PushItemResult[]> {
-    const pushed = this.#message('pushed');
-    this.#child.send(work);
-    return (await pushed).results;
+    return (await this.#ask('pushed', { kind: 'push', ...work })).results;
   }
 
   /** Resolves when the pushes have begun. */
   async begin(work: Work): Promise<void> {
-    const pushing = this.#message('pushing');
-    this.#child.send(work);
-    await pushing;
+    await this.#ask('pushing', { kind: 'push', ...work });
   }
 
   /** Ends it as a power failure would. */
@@ -54,15 +48,24 @@ export class ProducerProcess {
     await this.#exited;
   }
 
-  #message<K extends Message['kind']>(kind: K): Promise<Extract<Message, { kind: K }>> {
+  #ask<K extends Message['kind']>(kind: K, command: object): Promise<Extract<Message, { kind: K }>> {
     return new Promise((resolve, reject) => {
-      const listener = (message: Message) => {
+      const end = () => {
+        this.#child.off('message', onMessage);
+        this.#child.off('exit', onExit);
+      };
+      const onMessage = (message: Message) => {
         if (message.kind !== kind) return;
-        this.#child.off('message', listener);
+        end();
         resolve(message as Extract<Message, { kind: K }>);
       };
-      this.#child.on('message', listener);
-      this.#child.once('exit', (code, signal) => reject(new Error(`The producer ended: ${code ?? signal}`)));
+      const onExit = (code: number | null, signal: string | null) => {
+        end();
+        reject(new Error(`The producer ended: ${code ?? signal}`));
+      };
+      this.#child.on('message', onMessage);
+      this.#child.on('exit', onExit);
+      this.#child.send(command);
     });
   }
 }

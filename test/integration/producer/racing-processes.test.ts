@@ -1,12 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { openRedisStore } from '@backpressure/core/store';
 import type { PushItemResult } from '@backpressure/producer';
-import { expect, inject, it, onTestFinished } from 'vitest';
-import { names } from './rig.js';
+import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
 import { ProducerProcess } from './producer-process.js';
+import { names } from './rig.js';
 
 const PROCESSES = 8;
 const url = inject('redisUrl');
+let processes: readonly ProducerProcess[] = [];
+
+beforeAll(() => {
+  processes = names(PROCESSES).map(() => new ProducerProcess(url));
+});
+afterAll(async () => {
+  await Promise.all(processes.map((process) => process.kill()));
+});
 
 /** Eight processes push at the same moment, half of them item by item. */
 async function race(spec: object, itemsEach: number) {
@@ -16,7 +24,7 @@ async function race(spec: object, itemsEach: number) {
     await store.destroy();
     await store.close();
   });
-  const processes = await Promise.all(names(PROCESSES).map(() => ProducerProcess.start(url, buffer)));
+  await Promise.all(processes.map((process) => process.open(buffer)));
   const pushes = processes.map((process, p) => process.push({ items: names(itemsEach, `p${p} `), each: p % 2 === 0 }));
   let racing = true;
   const sizes: number[] = [];
@@ -35,7 +43,11 @@ it('eight racing processes get exactly maxBufferSize in', async () => {
   expect(count(results, 'accepted')).toBe(3_000);
   expect(count(results, 'full')).toBe(5_000);
   expect(Math.max(...sizes)).toBeLessThanOrEqual(3_000);
-  expect(snapshot).toMatchObject({ maxSize: 3_000, vitals: { size: 3_000 }, counters: { offered: 8_000, accepted: 3_000 } });
+  expect(snapshot).toMatchObject({
+    maxSize: 3_000,
+    vitals: { size: 3_000 },
+    counters: { offered: 8_000, accepted: 3_000 },
+  });
 });
 
 it('eight racing processes get exactly maxBufferBytes in', async () => {

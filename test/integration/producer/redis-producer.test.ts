@@ -215,7 +215,9 @@ describe('pushes that wait', () => {
     await vi.waitFor(() => expect(producer.metrics().blockedNow).toBe(1));
     // Long enough for a look of its own, which is the only thing it may do now.
     const { callsTotal } = producer.metrics();
-    await vi.waitFor(() => expect(producer.metrics().callsTotal).toBeGreaterThanOrEqual(callsTotal + 2), { timeout: 5_000 });
+    await vi.waitFor(() => expect(producer.metrics().callsTotal).toBeGreaterThanOrEqual(callsTotal + 2), {
+      timeout: 5_000,
+    });
     expect(producer.metrics().pushCallsTotal).toBeLessThan(6);
     await rig.taker().flush();
     expect(await large).toMatchObject({ accepted: true });

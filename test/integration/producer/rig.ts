@@ -24,7 +24,7 @@ export class RedisRig {
     });
     this.store = openRedisStore(this.buffer.name, url);
     onTestFinished(async () => {
-      await this.store.destroy().catch(() => {});
+      await this.store.destroy({ deadlineMs: 500 }).catch(() => {});
       await this.store.close();
     });
   }

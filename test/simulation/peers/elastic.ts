@@ -37,7 +37,7 @@ export class Elastic implements Controller {
     if (this.breaker.phase !== 'closed') return;
     if (s.outcome === 'throttled') this.holdUntilMs = Math.max(this.holdUntilMs, now + s.retryAfterMs);
     const starved = s.ready >= Math.floor(this.control.batchSize);
-    const e = this.epoch = withFlush(this.epoch, { ...s, starved }, Math.floor(this.control.batchSize), now);
+    const e = this.epoch = withFlush(this.epoch, { ...s, starved, latencyPrev: this.control.latencyMs } as never, Math.floor(this.control.batchSize), now);
     if (!epochIsOver(e, this.control.wantedSamples, now)) return;
     this.epochs++; this.decisions++;
     const obs = { latencyMs: quantileMs(e.latencies, 0.5), spread: Math.log(quantileMs(e.latencies, 0.75) / quantileMs(e.latencies, 0.25)) / 1.349 || 0, starved: e.starved, samples: e.latencies.samples, batches: e.batches, failures: e.failures, throttled: e.throttled, flushesPerSecond: e.flushed * 1000 / (now - e.startMs), itemsPerSecond: e.items * 1000 / (now - e.startMs), maxInFlight: e.maxInFlight, ready: s.ready, state: s.state, slots: this.plant.slots };

@@ -51,7 +51,7 @@ describe('Redis gives no answer', () => {
     const [first, second] = await Promise.all(['a', 'b'].map((item) => thrown(producer.push(item))));
     expect(await producer.resolve(first?.token as PushToken)).toMatchObject({ admitted: true });
     expect(await producer.resolve(second?.token as PushToken)).toMatchObject({ admitted: false });
-    const { session, seq } = first?.token as StoreToken;
+    const { session, seq } = (first as StoreUnavailableError).token as StoreToken;
     expect(await producer.resolve({ session, seq })).toEqual({ admitted: false, outcomes: ['accepted', 'full'] });
   });
 

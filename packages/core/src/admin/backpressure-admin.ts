@@ -3,15 +3,10 @@ import { BufferClient, type StoreOptions } from '../buffer/client.js';
 import type { BufferDefinition } from '../buffer/definition.js';
 import { awaitDrain, type DrainResult } from '../buffer/drain.js';
 import { type BufferStatus, statusOf } from '../buffer/status.js';
-import {
-  type BackpressureConfig,
-  type BackpressureOptions,
-  checkOptions,
-  completeConfig,
-  faultsOf,
-} from '../domain/config.js';
+import { checkInput } from '../domain/check-input.js';
+import { type BackpressureConfig, type BackpressureOptions, checkOptions, completeConfig } from '../domain/config.js';
 import { statedFields } from '../domain/config-fields.js';
-import { ConfigError, ProtocolError } from '../domain/errors.js';
+import { ProtocolError } from '../domain/errors.js';
 import type { Lane } from '../domain/lane.js';
 import type { StoreEvent } from '../domain/store-port.js';
 
@@ -79,7 +74,7 @@ export class BackpressureAdmin<T = unknown> {
 
   /** Pauses the intake, the flush, or both (the default) for the whole fleet, until `resume`. */
   async pause(options: { readonly intake?: boolean; readonly flush?: boolean } = {}): Promise<void> {
-    const { intake, flush } = parse('pause', pauseSchema, options);
+    const { intake, flush } = checkInput(pauseSchema, options, 'The options of pause');
     const both = intake === undefined && flush === undefined;
     await this.#client.open();
     await this.#client.store.gate({ action: 'pause', intake: intake ?? both, flush: flush ?? both });
@@ -97,7 +92,7 @@ export class BackpressureAdmin<T = unknown> {
    * or on `resume`, even if this process dies.
    */
   async drain(options: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
-    const { timeoutMs } = parse('drain', drainSchema, options);
+    const { timeoutMs } = checkInput(drainSchema, options, 'The options of drain');
     return awaitDrain(this.#client, timeoutMs);
   }
 
@@ -120,7 +115,7 @@ export class BackpressureAdmin<T = unknown> {
     list: async (
       options: { readonly limit?: number; readonly before?: string } = {},
     ): Promise<DeadLetterEntry<T>[]> => {
-      const { limit, before } = parse('deadLetters.list', pageSchema, options);
+      const { limit, before } = checkInput(pageSchema, options, 'The options of deadLetters.list');
       await this.#client.open();
       const letters = await this.#client.store.deadLetters({ limit, ...(before === undefined ? {} : { before }) });
       return letters.map(({ item, ...letter }) => ({
@@ -186,10 +181,4 @@ function merge(config: BackpressureConfig, patch: BackpressureOptions): object {
     if (value !== undefined) merged[option] = nested ? { ...old, ...value } : value;
   }
   return merged;
-}
-
-function parse<S extends z.ZodType>(call: string, schema: S, input: unknown): z.output<S> {
-  const parsed = schema.safeParse(input);
-  if (!parsed.success) throw new ConfigError(`The options of ${call}`, faultsOf(parsed.error, input));
-  return parsed.data;
 }

@@ -8,6 +8,7 @@ import type { BackpressureState } from '../domain/state.js';
 import type { BufferStore, CallOptions, FleetNode, Signal, Vitals } from '../domain/store-port.js';
 import type { ConnectionInput } from '../redis/connection.js';
 import { openRedisStore } from '../redis/open-redis-store.js';
+import type { RedisStoreOptions } from '../redis/store-options.js';
 import type { BufferDefinition } from './definition.js';
 
 const HEARTBEAT_MS = 2_000;
@@ -15,16 +16,14 @@ const HEARTBEAT_TTL_MS = 3 * HEARTBEAT_MS;
 
 /** Where a buffer lives: a connection to Redis, or a store that the caller owns (`MemoryStore`, a test's). */
 export type StoreOptions =
-  | {
+  | (Omit<RedisStoreOptions, 'transformScript'> & {
       /**
        * A URL, ioredis options, or an ioredis client (`Redis` or `Cluster`). A client is a template: it is duplicated,
        * never used, changed or closed.
        */
       readonly connection: ConnectionInput;
       readonly store?: undefined;
-      /** How long a call may wait for Redis, in ms. Default 5,000. A larger value rides out longer failovers. */
-      readonly deadlineMs?: number | undefined;
-    }
+    })
   | { readonly store: BufferStore; readonly connection?: undefined; readonly deadlineMs?: number | undefined };
 
 interface ClientEvents {

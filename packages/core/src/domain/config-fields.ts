@@ -24,6 +24,7 @@ export const CONFIG_FIELD_NAMES: readonly string[] = [
 export function statedFields(stated: BackpressureOptions): ConfigFields {
   const fields: Record<string, string> = {};
   for (const [option, value] of Object.entries(stated)) {
+    if (value === undefined) continue;
     if (!(option in NESTED)) fields[option] = fieldText(value);
     else for (const [key, nested] of Object.entries(value as object)) fields[`${option}.${key}`] = fieldText(nested);
   }

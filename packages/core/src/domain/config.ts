@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { checkInput } from './check-input.js';
 import { ConfigError, type ConfigFault } from './errors.js';
 import { LANES } from './lane.js';
 
@@ -103,10 +104,7 @@ export const DEFAULT_CONFIG: BackpressureConfig = {
  * @throws ConfigError that lists every fault.
  */
 export function checkOptions(stated: unknown, subject: string): BackpressureOptions {
-  const given = withoutUndefined(stated);
-  const parsed = statedSchema.safeParse(given);
-  if (!parsed.success) throw new ConfigError(subject, faultsOf(parsed.error, given));
-  return parsed.data as BackpressureOptions;
+  return checkInput(statedSchema, withoutUndefined(stated), subject) as BackpressureOptions;
 }
 
 /**
@@ -128,11 +126,10 @@ export function parseOptions(
  * @throws ConfigError that lists every fault.
  */
 export function completeConfig(config: unknown, subject: string, given: unknown = config): BackpressureConfig {
-  const parsed = completeSchema.safeParse(withoutUndefined(config));
-  if (!parsed.success) throw new ConfigError(subject, faultsOf(parsed.error, config));
-  const faults = crossFaults(parsed.data);
+  const complete = checkInput(completeSchema, withoutUndefined(config), subject);
+  const faults = crossFaults(complete);
   if (faults.length > 0) throw new ConfigError(subject, attribute(faults, given));
-  return parsed.data;
+  return complete;
 }
 
 function crossFaults(config: BackpressureConfig): ConfigFault[] {
@@ -171,27 +168,6 @@ function attribute(faults: readonly ConfigFault[], given: unknown): ConfigFault[
       ? fault
       : { ...fault, message: `${fault.message} (its default is ${String(fault.received)})` },
   );
-}
-
-/** Turns zod's issues into faults with the dotted option, the allowed range and the value that was given. */
-export function faultsOf(error: z.ZodError, input: unknown): ConfigFault[] {
-  return error.issues.flatMap((issue) => {
-    const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
-    return paths.map((path) => ({
-      option: path.map(String).join('.') || '(the whole)',
-      message: issue.code === 'unrecognized_keys' ? 'is not an option' : issue.message,
-      received: valueAt(input, path),
-    }));
-  });
-}
-
-function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
-  let value = input;
-  for (const key of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = (value as Record<PropertyKey, unknown>)[key];
-  }
-  return value;
 }
 
 function withoutUndefined(value: unknown): unknown {

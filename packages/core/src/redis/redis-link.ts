@@ -147,6 +147,7 @@ async function untilAnswered<R>(
   { deadline, accept }: LinkCall,
 ): Promise<R> {
   let unanswered = false;
+  let last: Error | undefined;
   for (let pauseMs = FIRST_RESEND_DELAY_MS; ; pauseMs = Math.min(MAX_RESEND_DELAY_MS, pauseMs * 2)) {
     let sent = false;
     let failure: Error;
@@ -159,7 +160,10 @@ async function untilAnswered<R>(
       deadline.signal?.throwIfAborted();
       failure = error as Error;
     }
-    if (failure === DEADLINE_PASSED) throw unavailable(name, client, deadline, unanswered || sent);
+    if (failure === DEADLINE_PASSED) {
+      throw unavailable(name, deadline, unanswered || sent, client.lastError ?? last);
+    }
+    last = failure;
     const judged = judge(name, failure);
     if (judged.kind === 'final') throw judged.error;
     // Full, and the attempt before may have been carried out: only its token can tell, when there is room again.
@@ -167,21 +171,19 @@ async function untilAnswered<R>(
     if (judged.kind === 'unanswered' && sent) unanswered = true;
     // The last attempt comes shortly before the end.
     const leftMs = deadline.leftMs - FIRST_RESEND_DELAY_MS;
-    if (leftMs <= 0) throw unavailable(name, client, deadline, unanswered, failure);
+    if (leftMs <= 0) throw unavailable(name, deadline, unanswered, failure);
     await deadline.pause(Math.min(leftMs, pauseMs * (0.5 + Math.random() / 2)));
   }
 }
 
 function unavailable(
   name: string,
-  { lastError }: CommandClient,
   { ms }: Deadline,
   unanswered: boolean,
-  cause: Error | undefined = lastError,
+  cause: Error | undefined,
 ): StoreUnavailableError {
-  const text =
-    cause === undefined ? '' : cause.message || String((cause as { readonly code?: unknown }).code ?? cause.name);
-  const why = text === '' ? '' : ` (${redactUrl(text)})`;
+  const text = cause && (cause.message || String((cause as { readonly code?: unknown }).code ?? cause.name));
+  const why = text === undefined ? '' : ` (${redactUrl(text)})`;
   const outcome = unanswered ? 'unknown' : 'not_sent';
   return new StoreUnavailableError(`Redis did not answer ${name} within ${ms} ms${why}.`, { outcome, cause });
 }

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { ConfigError } from '../domain/errors.js';
+import { checkInput } from '../domain/check-input.js';
 import type { Durability } from './group-commit.js';
 import type { Script } from './redis-link.js';
 import type { StoreWarning } from './server-check.js';
@@ -73,18 +73,7 @@ const schema = z.object({
  * @throws ConfigError that lists every fault
  */
 export function parseStoreOptions(name: string, options: RedisStoreOptions): StoreSettings {
-  const parsed = schema.safeParse(options);
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map(({ path, message }) => ({
-      option: path.join('.'),
-      message,
-      received: path.reduce<unknown>(
-        (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
-        options,
-      ),
-    }));
-    throw new ConfigError(`The store of buffer "${name}"`, faults);
-  }
+  const parsed = checkInput(schema, options, `The store of buffer "${name}"`);
   const { onWarning = () => {}, transformScript = (script: Script) => script } = options;
-  return { ...parsed.data, durability: parsed.data.durability, onWarning, transformScript };
+  return { ...parsed, durability: parsed.durability, onWarning, transformScript };
 }

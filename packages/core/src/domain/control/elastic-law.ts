@@ -75,7 +75,7 @@ export function initialElastic(limits: ElasticLimits): ElasticControl {
     errorPermits: 0,
     errorShare: 0,
     errorFloor: 0,
-    sizeBatch: limits.batchSize,
+    sizeBatch: 0,
     sizeLatencyMs: 0,
     sizeShare: 1,
   };
@@ -94,7 +94,8 @@ const P = {
   floor: 0.7,
   holds: 8,
   acc: 0,
-  bstep: 1.1,
+  bstep: 1.5,
+  smin: 0.05,
   prior: 0.25,
   pw: 5,
   out: 2,
@@ -112,21 +113,38 @@ const P = {
   ...G,
 };
 
+function capOf(o: EpochObservation, limits: ElasticLimits) {
+  const T = limits.targetLatencyMs;
+  return o.state === 'normal' ? 0.8 * T : o.state === 'elevated' ? T : Math.min(2.5 * T, limits.flushTimeoutMs / 4);
+}
+/** whether batch changed */
 function sizeBatch(s: ElasticControl, o: EpochObservation, limits: ElasticLimits, lq: number) {
   const max = limits.maxBatchSize ?? limits.batchSize;
-  const T = limits.targetLatencyMs;
-  const cap =
-    o.state === 'normal' ? 0.8 * T : o.state === 'elevated' ? T : Math.min(2.5 * T, limits.flushTimeoutMs / 4);
-  if (s.batchSize < max && o.ready > 2 * s.batchSize && lq < Math.log(1.35) && s.testPermits === 0) {
-    const to = Math.min(max, P.bstep * s.batchSize + 1);
-    const factor = to / s.batchSize;
-    if (s.baselineMs * factor < cap) {
-      s.batchSize = to;
-      s.baselineMs *= factor;
-      s.baselineVariance += ((factor - 1) * (factor - 1)) / 4;
-      s.testPermits = 0;
-    }
+  const cap = capOf(o, limits);
+  if (
+    s.baselineMs > 1.1 * cap &&
+    s.sizeShare > 0.3 &&
+    o.state !== 'critical' &&
+    o.state !== 'blocked' &&
+    s.batchSize > limits.batchSize
+  ) {
+    const to = Math.max(limits.batchSize, 0.9 * s.batchSize);
+    const factor = 1 + s.sizeShare * (to / s.batchSize - 1);
+    s.batchSize = to;
+    s.baselineMs *= factor;
+    s.refPermits = 0;
+    return true;
   }
+  if (s.batchSize < max && o.ready > 2 * s.batchSize && lq < Math.log(1.35) && s.testPermits === 0 && s.latencyMs > 0) {
+    const room = (cap / (1.1 * s.baselineMs) - 1) / s.sizeShare + 1;
+    const to = Math.min(max, s.batchSize * Math.min(P.bstep, room));
+    if (to < s.batchSize + 1 && to < max) return false;
+    s.sizeBatch = s.batchSize;
+    s.batchSize = to;
+    s.refPermits = 0;
+    return true;
+  }
+  return false;
 }
 
 export function decide(
@@ -150,6 +168,15 @@ export function decide(
     if (reason !== 'hold' && reason !== 'probe') s.holds = 0;
     return { control: s, reason };
   };
+  if (s.sizeBatch > 0 && o.samples >= 5) {
+    const g = s.batchSize / s.sizeBatch;
+    const f = Math.max(1 + P.smin * (g - 1), Math.min(g, L / s.latencyMs));
+    s.baselineMs *= f;
+    s.baselineVariance += ((f - 1) * (f - 1)) / 4;
+    s.sizeShare = Math.max(P.smin, (1 - s.latencyMs / L) / (1 - 1 / g));
+    if (!(s.sizeShare < 1)) s.sizeShare = 1;
+    s.sizeBatch = 0;
+  }
   // --- throttled
   if (o.throttled > 0.02 * o.batches) {
     const need = (o.flushesPerSecond * (L > 0 ? L : s.latencyMs)) / 1000 + 1;
@@ -283,7 +310,10 @@ export function decide(
     return finish();
   }
   if (s.probing) return finish();
-  if (!s.rising || !bound) sizeBatch(s, o, limits, lq - se);
+  if ((!s.rising || !bound) && timed && sizeBatch(s, o, limits, lq - se)) {
+    reason = 'batch' as never;
+    return finish();
+  }
   if (!limited || !bound || !timed) return finish();
   if (s.rising) {
     if (lq - P.rz * se < Math.log(P.go) || s.holds >= 1) {

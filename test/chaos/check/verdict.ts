@@ -1,0 +1,57 @@
+import type { History } from '../history/history.js';
+import type { Findings } from './check.js';
+
+/** More than this share of flushes in vain is too much, even under chaos (B3). */
+const MAX_DUPLICATE_SHARE = 0.005;
+
+/** What must hold in every run, whatever was done to it. Each broken rule is one line; none means that it passed. */
+export function violationsOf(history: History, findings: Findings): string[] {
+  const { items, duplicates, samples, rest, witness, windows, model, broken } = findings;
+  const zero = (what: string, n: number, examples: readonly string[] = []) =>
+    n === 0 ? [] : [`${what}: ${n}${examples.length === 0 ? '' : ` (${examples.slice(0, 3).join('; ')})`}`];
+  const each = (what: string, found: readonly string[]) => found.map((violation) => `${what}: ${violation}`);
+  return [
+    ...zero('lost', items.lost, items.examples),
+    ...zero('unexpected', items.unexpected, items.examples),
+    ...zero('refused but flushed', items.refusedButFlushed, items.examples),
+    ...zero('admitted twice', items.admittedTwice, items.examples),
+    ...zero('pushes that ended in an unexpected error', items.userErrors, errorsOf(history)),
+    ...zero('unexplained duplicates', duplicates.unexplained, duplicates.examples),
+    ...zero('redelivered after ack', duplicates.afterAck, duplicates.examples),
+    ...zero('acked twice', duplicates.doubleAcks, duplicates.examples),
+    ...tooManyDuplicates(history, findings),
+    ...zero('samples over the limit', samples.overLimit, samples.examples),
+    ...zero('torn samples', samples.torn, samples.examples),
+    ...zero('samples in which the ledger does not balance', samples.imbalanced, samples.examples),
+    ...each('at rest', rest),
+    ...each('witness', witness.violations),
+    ...each('window', windows.violations),
+    ...each('model', model.violations),
+    ...each('process', broken),
+  ];
+}
+
+function errorsOf({ pushes }: History): string[] {
+  return [...new Set(pushes.flatMap(({ end }) => (end?.error === undefined ? [] : [end.error])))];
+}
+
+/**
+ * A fault of a consumer may cost what it had in its hands: a batch per slot. An outage of Redis that is longer than the
+ * lease may cost that of every consumer. Overall the share is bounded too.
+ */
+export function duplicateAllowance({ faults, options }: History): number {
+  const inHand = options.concurrency * options.batch;
+  const ofConsumers = faults.filter(({ target, skipped }) => target?.startsWith('c') && skipped === undefined).length;
+  const longOutages = faults.filter(({ fault, fromUs, toUs }) => fault === 'kill-redis' && toUs - fromUs > options.leaseMs * 1_000);
+  return inHand * (ofConsumers + longOutages.length * options.consumers);
+}
+
+function tooManyDuplicates(history: History, { items }: Findings): string[] {
+  const allowed = duplicateAllowance(history);
+  const found: string[] = [];
+  if (items.duplicates > allowed) found.push(`duplicates: ${items.duplicates}, and the faults explain at most ${allowed}`);
+  const share = items.flushed === 0 ? 0 : items.duplicates / items.flushed;
+  // A short run has more faults per item than the share was set for.
+  if (share > MAX_DUPLICATE_SHARE && history.options.seconds >= 30) found.push(`duplicates: ${(share * 100).toFixed(2)} % of the flushes`);
+  return found;
+}

@@ -1,0 +1,23 @@
+import { check } from './check/check.js';
+import { violationsOf } from './check/verdict.js';
+import type { Findings } from './check/check.js';
+import type { History } from './history/history.js';
+import type { RunOptions } from './options.js';
+import { type RunSummary, summarize } from './report/summary.js';
+import { importFromRoot } from './rig/root.js';
+import { type RunContext, runChaos } from './rig/run.js';
+
+/** A run with its verdict. */
+export interface Executed {
+  readonly history: History;
+  readonly findings: Findings;
+  readonly summary: RunSummary;
+}
+
+/** Runs and checks. */
+export async function execute(options: RunOptions, context: RunContext): Promise<Executed> {
+  const history = await runChaos(options, context);
+  const descriptors = await importFromRoot('packages/core/dist/redis/script-descriptors.js');
+  const findings = await check(history, descriptors as Parameters<typeof check>[1]);
+  return { history, findings, summary: summarize(history, findings, violationsOf(history, findings)) };
+}
