@@ -12,7 +12,9 @@ const tier = (name: string, options: Options = {}): TestProjectInlineConfigurati
   test: { name, include: [`test/${name}/**/*.test.ts`], ...options },
 });
 const withRedis = { globalSetup: [here('./setup/redis.ts')], testTimeout: 30_000, hookTimeout: 60_000 };
-/** For tests that starve, stop or kill: one file at a time, after everything else. */
+/** Tests that measure whether a deadline held, which a neighbour that takes the processor would spoil. */
+const timed = ['test/fault/**/{deadlines,unreachable}.test.ts'];
+/** One file at a time, after everything else. */
 const alone = (groupOrder: number) => ({ ...withRedis, fileParallelism: false, sequence: { groupOrder } });
 
 export default defineConfig({
@@ -34,8 +36,9 @@ export default defineConfig({
       tier('simulation', { testTimeout: 60_000 }),
       tier('property', { ...withRedis, testTimeout: 120_000 }),
       tier('integration', withRedis),
-      tier('fault', { ...alone(1), testTimeout: 60_000 }),
-      tier('e2e', { ...alone(2), testTimeout: 120_000 }),
+      tier('fault', { ...withRedis, exclude: timed, sequence: { groupOrder: 1 }, testTimeout: 60_000 }),
+      tier('timed', { ...alone(2), include: timed, testTimeout: 60_000 }),
+      tier('e2e', { ...alone(3), testTimeout: 120_000 }),
       tier('types', {
         include: [],
         typecheck: {

@@ -102,10 +102,14 @@ function byKey(calls: History['calls']): Map<string, StoreCall[]> {
     // Only a token or a batch id makes two calls one; of the rest each stands for itself.
     const repeatable = op === 'push' || op === 'cancel' || op === 'take' || op === 'settle';
     const name = repeatable ? `${op} ${key}` : `${op} ${call.who} ${n}`;
-    const group = groups.get(name);
+    const group = groups.get(name) ?? [];
     // A take that was refused may be asked again under its id: that is another call.
-    if (group === undefined || (op === 'take' && group.every(wasRefused))) groups.set(group === undefined ? name : `${name} ${n}`, [call]);
-    else group.push(call);
+    if (op === 'take' && group.length > 0 && group.every(wasRefused)) {
+      groups.set(`${name} before ${n}`, group);
+      groups.set(name, [call]);
+    } else {
+      groups.set(name, [...group, call]);
+    }
   }
   return groups;
 }

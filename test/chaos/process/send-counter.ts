@@ -19,10 +19,10 @@ export async function countingSends<R>(run: () => Promise<R>): Promise<{ readonl
 
 /** Counts EVALSHA, which comes first in every attempt; the EVAL that follows a flush of the scripts is the same attempt. */
 export function watchSends(): void {
-  const { evalsha } = Redis.prototype;
-  Redis.prototype.evalsha = function counted(this: Redis, ...args: Parameters<typeof evalsha>) {
+  const { call } = Redis.prototype;
+  Redis.prototype.call = function counted(this: Redis, ...args: [string]) {
     const tally = current.getStore();
-    if (tally !== undefined) tally.sends++;
-    return evalsha.apply(this, args);
-  } as typeof evalsha;
+    if (tally !== undefined && args[0] === 'evalsha') tally.sends++;
+    return call.apply(this, args);
+  } as typeof call;
 }
