@@ -7,7 +7,7 @@ import { names, RedisRig } from '../../integration/producer/rig.js';
 import { failure, startProxy, startServer } from './rig.js';
 
 const url = inject('redisUrl');
-const DEADLINE_MS = 1_000;
+const DEADLINE_MS = 1_500;
 const IN_TIME_MS = DEADLINE_MS * 1.1;
 
 const breaks = {

@@ -1,7 +1,8 @@
 import { afterFlush, breakerVerdict, CLOSED_BREAKER, DEFAULT_BREAKER, probing } from '../../../packages/core/src/domain/control/breaker.js';
 import type { Random } from '../engine/random.js';
 import { epochIsOver, quantileMs, newEpoch, withFlush, withTake, type ControlEpoch } from '../../../packages/core/src/domain/control/epoch.js';
-import { decide, initialElastic, type ElasticControl } from '../../../packages/core/src/domain/control/elastic-law.js';
+import { decide } from '../../../packages/core/src/domain/control/elastic-law.js';
+import { initialElastic, type ElasticControl } from '../../../packages/core/src/domain/control/elastic-control.js';
 import type { Controller, FlushSample } from '../engine/controller.js';
 import type { Plant } from '../engine/plant.js';
 
@@ -32,7 +33,7 @@ export class Elastic implements Controller {
     if (before !== this.breaker.phase) {
       this.trace?.push({ t: Math.round(now), breaker: this.breaker.phase, C: this.control.permits });
       this.epoch = newEpoch(now, this.inFlight);
-      if (this.breaker.phase === 'closed') this.control = { ...this.control, permits: Math.max(1, this.control.permits / 2), rising: 1, testPermits: 0, errorPermits: 0, errorShare: 0 };
+      if (this.breaker.phase === 'closed') this.control = { ...this.control, permits: Math.max(1, this.control.permits / 2), rising: 1, testPermits: 0, testErrors: 0 };
     }
     if (this.breaker.phase !== 'closed') return;
     if (s.outcome === 'throttled') this.holdUntilMs = Math.max(this.holdUntilMs, now + s.retryAfterMs);
@@ -40,9 +41,9 @@ export class Elastic implements Controller {
     const e = this.epoch = withFlush(this.epoch, { ...s, starved, latencyPrev: this.control.latencyMs } as never, Math.floor(this.control.batchSize), now);
     if (!epochIsOver(e, this.control.wantedSamples, now)) return;
     this.epochs++; this.decisions++;
-    const obs = { latencyMs: quantileMs(e.latencies, 0.5), spread: Math.log(quantileMs(e.latencies, 0.75) / quantileMs(e.latencies, 0.25)) / 1.349 || 0, starved: e.starved, samples: e.latencies.samples, batches: e.batches, failures: e.failures, throttled: e.throttled, flushesPerSecond: e.flushed * 1000 / (now - e.startMs), itemsPerSecond: e.items * 1000 / (now - e.startMs), maxInFlight: e.maxInFlight, ready: s.ready, state: s.state, slots: this.plant.slots };
+    const obs = { latencyMs: quantileMs(e.latencies, 0.5), spread: Math.log(quantileMs(e.latencies, 0.75) / quantileMs(e.latencies, 0.25)) / 1.349 || 0, backlogged: e.starved, samples: e.latencies.samples, batches: e.batches, failures: e.failures, throttled: e.throttled, flushesPerSecond: e.flushed * 1000 / (now - e.startMs), itemsPerSecond: e.items * 1000 / (now - e.startMs), maxInFlight: e.maxInFlight, ready: s.ready, state: s.state, slots: this.plant.slots };
     const { control, reason } = decide(this.control, obs, this.plant.config);
-    this.trace?.push({ t: Math.round(now), reason, C: +control.permits.toFixed(1), L: +obs.latencyMs.toFixed(1), base: +control.baselineMs.toFixed(1), X: +obs.itemsPerSecond.toFixed(0), mi: obs.maxInFlight, n: obs.samples, f: obs.failures, th: obs.throttled, ready: obs.ready, st: +(obs.starved/obs.batches).toFixed(2), sp: +obs.spread.toFixed(2), tp: +control.testPermits.toFixed(1), bv: +Math.sqrt(control.baselineVariance).toFixed(3), h: control.holds, B: +control.batchSize.toFixed(1), ri: control.rising });
+    this.trace?.push({ t: Math.round(now), reason, C: +control.permits.toFixed(1), L: +obs.latencyMs.toFixed(1), base: +control.baselineMs.toFixed(1), X: +obs.itemsPerSecond.toFixed(0), mi: obs.maxInFlight, n: obs.samples, f: obs.failures, th: obs.throttled, ready: obs.ready, st: +(obs.backlogged/obs.batches).toFixed(2), sp: +obs.spread.toFixed(2), tp: +control.testPermits.toFixed(1), bv: +Math.sqrt(control.baselineVariance).toFixed(3), h: control.holds, B: +control.batchSize.toFixed(1), ri: control.rising });
     this.control = control;
     this.epoch = newEpoch(now, this.inFlight);
   }

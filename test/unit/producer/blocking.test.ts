@@ -4,6 +4,8 @@ import { isPending, rig, settle } from './rig.js';
 
 afterEach(() => vi.useRealTimers());
 
+/** Time, but not the turns of the event loop. */
+const FAKE_TIME = ['setTimeout', 'setInterval', 'clearTimeout', 'clearInterval', 'performance', 'Date'] as const;
 const BLOCK = { strategy: 'block', maxBlockTimeMs: 60_000, maxBufferSize: 2, batchSize: 1 } as const;
 const away = (outcome: 'not_sent' | 'unknown') => new StoreUnavailableError('Redis is away.', { outcome });
 
@@ -66,7 +68,7 @@ describe('a push that waits for room', () => {
   });
 
   it('looks for itself every second when signals are lost, in one call for all, and renews its place', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearTimeout', 'clearInterval', 'performance', 'Date'] });
+    vi.useFakeTimers({ toFake: [...FAKE_TIME] });
     const { producer, store, taker } = rig(BLOCK);
     vi.spyOn(store, 'subscribe').mockResolvedValue(async () => {});
     await producer.pushMany(['a', 'b']);
@@ -158,14 +160,16 @@ describe('a push that waits for room', () => {
 
 describe('the time limit against the grant', () => {
   it('lets the answer under way decide: accepted', async () => {
+    vi.useFakeTimers({ toFake: [...FAKE_TIME] });
     const world = rig(BLOCK);
     await world.producer.pushMany(['a', 'b']);
     const push = world.producer.push('c', { timeoutMs: 50 });
     await settle();
     world.store.hold('push');
     await world.taker.flush();
-    await vi.waitFor(() => expect(world.store.pushes().at(-1)?.waits).toEqual(['held']));
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    await settle();
+    expect(world.store.pushes().at(-1)?.waits).toEqual(['held']);
+    await vi.advanceTimersByTimeAsync(80);
     expect(await isPending(push)).toBe(true);
     world.store.release('push');
     expect(await push).toMatchObject({ accepted: true });

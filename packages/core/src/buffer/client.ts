@@ -13,6 +13,8 @@ import type { BufferDefinition } from './definition.js';
 
 const HEARTBEAT_MS = 2_000;
 const HEARTBEAT_TTL_MS = 3 * HEARTBEAT_MS;
+/** A reply with a lower revision than the last was overtaken by it, if it comes within this time. */
+const OVERTAKEN_MS = 1_000;
 
 /** Where a buffer lives: a connection to Redis, or a store that the caller owns (`MemoryStore`, a test's). */
 export type StoreOptions =
@@ -49,6 +51,7 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
   #configVersion = 0;
   #reloading = false;
   #vitals: Vitals | undefined;
+  #observedAtMs = 0;
   #state: BackpressureState = 'normal';
   #stateEpoch = 0;
   #opening: Promise<void> | undefined;
@@ -97,8 +100,14 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
   /** Takes note of what a reply said. Older news than the last is ignored. */
   observe(vitals: Vitals): void {
     const last = this.#vitals;
-    if (last !== undefined && vitals.revision < last.revision) return;
+    if (last !== undefined && vitals.revision < last.revision) {
+      if (performance.now() - this.#observedAtMs < OVERTAKEN_MS) return;
+      // No reply is overtaken for so long: the revision itself fell, as after a restart without persistence.
+      this.#stateEpoch = -1;
+      this.#configVersion = 0;
+    }
     this.#vitals = vitals;
+    this.#observedAtMs = performance.now();
     if (last !== undefined && last.intervalMs !== vitals.intervalMs) {
       this.emit('interval', { fromMs: last.intervalMs, toMs: vitals.intervalMs });
     }

@@ -1,3 +1,5 @@
+import { redact } from './redact.js';
+
 /** The stable codes of {@link BackpressureError}. */
 export type BackpressureErrorCode =
   | 'BP_CONFIG'
@@ -34,11 +36,15 @@ export interface ConfigFault {
   readonly received: unknown;
 }
 
-/** A configuration that is not valid. Lists every fault with its option, its range and the value that was given. */
+/**
+ * A configuration that is not valid. Lists every fault with its option, its range and the value that was given, without
+ * passwords.
+ */
 export class ConfigError extends BackpressureError {
   readonly faults: readonly ConfigFault[];
 
-  constructor(subject: string, faults: readonly ConfigFault[], options: { cause?: unknown } = {}) {
+  constructor(subject: string, found: readonly ConfigFault[], options: { cause?: unknown } = {}) {
+    const faults = found.map((fault) => ({ ...fault, received: redact(fault.received) }));
     const lines = faults.map((fault) => `  ${fault.option}: ${fault.message} (got ${show(fault.received)})`);
     super('BP_CONFIG', `${subject} is not valid:\n${lines.join('\n')}`, options);
     this.faults = faults;

@@ -1,5 +1,6 @@
 import { type Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { ConfigError } from '../domain/errors.js';
+import { redactUrl } from '../domain/redact.js';
 import { QuietSentinelConnector } from './quiet-sentinel-connector.js';
 
 /**
@@ -177,11 +178,6 @@ function checkUrl(input: string, refuse: (message: string, received: unknown) =>
   const query = [...new URL(input).searchParams.keys()].filter((name) => ours.has(name));
   if (query.includes('keyPrefix')) return refuse(NO_PREFIX, 'keyPrefix');
   if (query.length > 0) refuse('must not set in its query what is set here', query.join(', '));
-}
-
-/** Hides the credentials in a URL, also in one that is not valid or stands within a text. */
-export function redactUrl(text: string): string {
-  return text.replace(/(\w+:\/\/)?[^\s]*@/g, '$1***@').replace(/([?&](?:username|password)=)[^&\s]*/g, '$1***');
 }
 
 function isClient(input: ConnectionInput): input is RedisClient {

@@ -1,7 +1,8 @@
 import { StoreOutOfMemoryError, StoreUnavailableError } from '../domain/errors.js';
+import { redactUrl } from '../domain/redact.js';
 import { isReply, judge } from './call-failure.js';
 import { CommandClient } from './command-client.js';
-import { type ConnectionInput, duplicateConnection, duplicateNode, isCluster, redactUrl } from './connection.js';
+import { type ConnectionInput, duplicateConnection, duplicateNode, isCluster } from './connection.js';
 import { DEADLINE_PASSED, type Deadline } from './deadline.js';
 import { type Durability, GroupCommit, type SendCommand } from './group-commit.js';
 import { MemoryWatch } from './memory-watch.js';

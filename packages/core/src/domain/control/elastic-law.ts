@@ -1,340 +1,260 @@
-import type { BackpressureConfig } from '../config.js';
-import type { BackpressureState } from '../state.js';
+import type { ElasticControl, ElasticDecision, ElasticLimits, ElasticReason, EpochObservation } from './elastic-control.js';
 
-export interface ElasticControl {
-  permits: number;
-  batchSize: number;
-  intervalMs: number;
-  latencyMs: number;
-  wantedSamples: number;
-  baselineMs: number;
-  baselineVariance: number;
-  rising: number;
-  holds: number;
-  testPermits: number;
-  testLatencyMs: number;
-  testVariance: number;
-  testAge: number;
-  probing: number;
-  refPermits: number;
-  refLatencyMs: number;
-  refVariance: number;
-  errorPermits: number;
-  errorShare: number;
-  errorFloor: number;
-  sizeBatch: number;
-  sizeLatencyMs: number;
-  sizeShare: number;
-}
-export interface EpochObservation {
-  readonly latencyMs: number;
-  readonly spread: number;
-  readonly samples: number;
-  readonly batches: number;
-  readonly failures: number;
-  readonly throttled: number;
-  readonly starved: number;
-  readonly itemsPerSecond: number;
-  readonly flushesPerSecond: number;
-  readonly maxInFlight: number;
-  readonly ready: number;
-  readonly state: BackpressureState;
-  readonly slots: number;
-}
-export type ElasticLimits = Pick<
-  BackpressureConfig,
-  | 'batchSize'
-  | 'maxBatchSize'
-  | 'minFlushIntervalMs'
-  | 'maxFlushIntervalMs'
-  | 'targetLatencyMs'
-  | 'maxConcurrentFlushes'
-  | 'flushTimeoutMs'
->;
-export type ElasticReason = 'queue' | 'elastic_rebase' | 'errors' | 'slow_start' | 'grow' | 'hold' | 'probe';
-
-export function initialElastic(limits: ElasticLimits): ElasticControl {
-  return {
-    permits: 1,
-    batchSize: limits.batchSize,
-    intervalMs: limits.minFlushIntervalMs,
-    latencyMs: 0,
-    wantedSamples: 6,
-    baselineMs: 0,
-    baselineVariance: 0,
-    rising: 1,
-    holds: 0,
-    testPermits: 0,
-    testLatencyMs: 0,
-    testVariance: 0,
-    testAge: 0,
-    probing: 0,
-    refPermits: 0,
-    refLatencyMs: 0,
-    refVariance: 0,
-    errorPermits: 0,
-    errorShare: 0,
-    errorFloor: 0,
-    sizeBatch: 0,
-    sizeLatencyMs: 0,
-    sizeShare: 1,
-  };
-}
-
-const G = (globalThis as any).G ?? {};
-const P = {
-  cut: 1.35,
-  grow: 1.12,
-  to: 1.15,
-  drift: 0.0004,
-  flat: 0.4,
-  k: 1,
-  forced: 3,
-  rise: 1.3,
-  floor: 0.7,
-  holds: 8,
-  acc: 0,
-  bstep: 1.5,
-  smin: 0.05,
-  prior: 0.25,
-  pw: 5,
-  out: 2,
-  z: 1,
-  up: 0.3,
-  nu: 0.01,
-  gain: 0.5,
-  upg: 0.99,
-  down: 1,
-  age: 20,
-  go: 1.25,
-  rz: 0.5,
-  min: 12,
-  rmin: 6,
-  ...G,
+const T = {
+  cut: 1.35, grow: 1.12, to: 1.15, drift: 0.0004, flat: 0.4, k: 1, forced: 3, rise: 1.3, floor: 0.7, holds: 8, bstep: 1.5, smin: 0.05,
+  prior: 0.25, pw: 5, z: 1, up: 0.3, nu: 0.01, gain: 0.5, upg: 0.99, age: 20, go: 1.25, rz: 0.5, min: 20, rmin: 6, minr: 0.2,
+  acc: 1, max: 0.5, wait: 0, rearm: 0, maxn: 100, rnu: 0.06, out: 0, dip: 0.75,
+  ...((globalThis as any).G ?? {}),
 };
 
-function capOf(o: EpochObservation, limits: ElasticLimits) {
-  const T = limits.targetLatencyMs;
-  return o.state === 'normal' ? 0.8 * T : o.state === 'elevated' ? T : Math.min(2.5 * T, limits.flushTimeoutMs / 4);
-}
-/** whether batch changed */
-function sizeBatch(s: ElasticControl, o: EpochObservation, limits: ElasticLimits, lq: number) {
-  const max = limits.maxBatchSize ?? limits.batchSize;
-  const cap = capOf(o, limits);
-  if (
-    s.baselineMs > 1.1 * cap &&
-    s.sizeShare > 0.3 &&
-    o.state !== 'critical' &&
-    o.state !== 'blocked' &&
-    s.batchSize > limits.batchSize
-  ) {
-    const to = Math.max(limits.batchSize, 0.9 * s.batchSize);
-    const factor = 1 + s.sizeShare * (to / s.batchSize - 1);
-    s.batchSize = to;
-    s.baselineMs *= factor;
-    s.refPermits = 0;
-    return true;
-  }
-  if (s.batchSize < max && o.ready > 2 * s.batchSize && lq < Math.log(1.35) && s.testPermits === 0 && s.latencyMs > 0) {
-    const room = (cap / (1.1 * s.baselineMs) - 1) / s.sizeShare + 1;
-    const to = Math.min(max, s.batchSize * Math.min(P.bstep, room));
-    if (to < s.batchSize + 1 && to < max) return false;
-    s.sizeBatch = s.batchSize;
-    s.batchSize = to;
-    s.refPermits = 0;
-    return true;
-  }
-  return false;
+interface View {
+  readonly seen: EpochObservation;
+  readonly limits: ElasticLimits;
+  readonly known: boolean;
+  readonly latencyMs: number;
+  readonly variance: number;
+  readonly atOnce: number;
+  readonly backlogged: boolean;
+  readonly permitBound: boolean;
+  readonly errors: number;
 }
 
-export function decide(
-  s0: ElasticControl,
-  o: EpochObservation,
-  limits: ElasticLimits,
-): { control: ElasticControl; reason: ElasticReason } {
-  const s = { ...s0 };
-  const L = o.latencyMs;
-  let reason: ElasticReason = 'hold';
-  const limited = o.starved > 0.5 * o.batches;
-  const bound = o.maxInFlight >= Math.floor(s.permits);
-  const whole = Math.max(1, Math.min(Math.floor(s.permits), o.maxInFlight));
-  const finish = () => {
-    s.permits = Math.max(1, Math.min(s.permits, limits.maxConcurrentFlushes));
-    if (L > 0) s.latencyMs = L;
-    s.intervalMs = Math.min(
-      limits.maxFlushIntervalMs,
-      Math.max(limits.minFlushIntervalMs, s.latencyMs * (o.slots / s.permits - 1)),
-    );
-    if (reason !== 'hold' && reason !== 'probe') s.holds = 0;
-    return { control: s, reason };
+export function decide(control: ElasticControl, seen: EpochObservation, limits: ElasticLimits): ElasticDecision {
+  const view = viewOf(control, seen, limits);
+  const { control: next, reason } = step(view.known ? withSizeLearnt(control, view) : control, view);
+  return { control: published(next, view, reason), reason };
+}
+
+function viewOf(control: ElasticControl, seen: EpochObservation, limits: ElasticLimits): View {
+  return {
+    seen,
+    limits,
+    known: seen.samples >= 5,
+    latencyMs: seen.latencyMs,
+    variance: medianVariance(seen),
+    atOnce: Math.max(1, Math.min(Math.floor(control.permits), seen.maxInFlight)),
+    backlogged: seen.backlogged > 0.5 * seen.batches,
+    permitBound: seen.maxInFlight >= Math.floor(control.permits),
+    errors: seen.failures / seen.batches,
   };
-  if (s.sizeBatch > 0 && o.samples >= 5) {
-    const g = s.batchSize / s.sizeBatch;
-    const f = Math.max(1 + P.smin * (g - 1), Math.min(g, L / s.latencyMs));
-    s.baselineMs *= f;
-    s.baselineVariance += ((f - 1) * (f - 1)) / 4;
-    s.sizeShare = Math.max(P.smin, (1 - s.latencyMs / L) / (1 - 1 / g));
-    if (!(s.sizeShare < 1)) s.sizeShare = 1;
-    s.sizeBatch = 0;
-  }
-  // --- throttled
-  if (o.throttled > 0.02 * o.batches) {
-    const need = (o.flushesPerSecond * (L > 0 ? L : s.latencyMs)) / 1000 + 1;
-    s.permits = Math.max(1, Math.min(s.permits, Math.max(0.5 * s.permits, need)));
-    s.rising = 0;
-    s.testPermits = 0;
-    reason = 'errors';
-    return finish();
-  }
-  const er = o.failures / o.batches;
-  s.errorFloor = Math.min(s.errorFloor, er);
-  const erroneous = er - Math.sqrt(er / o.batches) > s.errorFloor + 0.05;
-  const timed = o.samples >= 5;
-  const v = timed
-    ? Math.max(0.0004, (1.5625 * (o.spread * o.spread * o.samples + P.prior * P.pw)) / (o.samples + P.pw) / o.samples)
-    : 1;
-  s.wantedSamples = Math.max(
-    s.rising ? P.rmin : P.min,
-    Math.min(100, Math.ceil((1.5625 * o.spread * o.spread) / (s.rising && !s.holds ? 0.06 : P.nu))),
-  );
-  if (timed && s.baselineMs === 0) {
-    s.baselineMs = L;
-    s.baselineVariance = v;
-  }
-  s.baselineVariance += P.drift;
-  const track = (share: number) => {
-    const x = Math.log(L / s.baselineMs);
-    if (share === 1 && x * x > P.out * P.out * (v + s.baselineVariance)) {
-      s.baselineMs = L;
-      s.baselineVariance = v;
-      return;
-    }
-    const gain = (share * s.baselineVariance) / (s.baselineVariance + v);
-    s.baselineMs += gain * (L - s.baselineMs);
-    s.baselineVariance *= 1 - gain;
+}
+
+function medianVariance({ spread, samples }: EpochObservation): number {
+  if (samples === 0) return 1;
+  const pooled = (spread * spread * samples + T.prior * T.pw) / (samples + T.pw);
+  return Math.max(0.0004, (1.5625 * pooled) / samples);
+}
+
+type Step = { readonly control: ElasticControl; readonly reason: ElasticReason };
+
+function step(control: ElasticControl, view: View): Step {
+  if (view.seen.throttled > 0.02 * view.seen.batches) return throttled(control, view);
+  const aged = {
+    ...control,
+    errorFloor: Math.min(control.errorFloor, view.errors),
+    baselineVariance: control.baselineVariance + T.drift,
+    testAge: control.testAge + 1,
   };
-  let flat = !limited;
-  let share = limited ? 1 : P.up;
-  if (whole <= 1) {
-    flat = true;
-    share = 1;
-  }
-  const arm = (latency: boolean) => {
-    s.testPermits = Math.min(s.permits, o.maxInFlight);
-    s.testLatencyMs = L;
-    s.testVariance = v;
-    s.testAge = 0;
-    s.errorShare = latency ? 0 : er;
+  const judged = judge(aged, view);
+  if (judged.reason !== undefined) return { control: judged.control, reason: judged.reason };
+  const based = view.known ? withBaseline(judged.control, view) : judged.control;
+  return react(based, view);
+}
+
+function throttled(control: ElasticControl, view: View): Step {
+  const latencyMs = view.known ? view.latencyMs : control.latencyMs;
+  const need = (view.seen.flushesPerSecond * latencyMs) / 1_000 + 1;
+  const permits = Math.max(1, Math.min(control.permits, Math.max(0.5 * control.permits, need)));
+  const cut = { ...disarmed(control), permits, rising: 0 };
+  return { control: (view.known && control.baselineMs > 0 ? withSize(cut, view, 0) : undefined) ?? cut, reason: 'errors' };
+}
+
+const disarmed = (control: ElasticControl): ElasticControl => ({ ...control, testPermits: 0, testErrors: 0, probing: 0, restorePermits: 0 });
+
+function armed(control: ElasticControl, view: View, errors: number): ElasticControl {
+  const testPermits = Math.min(control.permits, view.seen.maxInFlight);
+  return {
+    ...control,
+    testPermits,
+    testLatencyMs: view.latencyMs,
+    testVariance: view.variance,
+    testErrors: errors,
+    testAge: 0,
+    restorePermits: Math.max(control.restorePermits, testPermits),
   };
-  const disarm = () => {
-    s.testPermits = 0;
-    s.errorShare = 0;
-    s.probing = 0;
+}
+
+function judge(control: ElasticControl, view: View): { control: ElasticControl; reason?: ElasticReason } {
+  if (control.testPermits === 0) return { control };
+  if (view.atOnce >= control.testPermits || control.testAge > T.age) return { control: disarmed(control) };
+  const ratio = Math.log(control.testPermits / view.atOnce);
+  if (!view.known || ratio < T.minr) return { control };
+  const rise = Math.log(view.latencyMs / control.testLatencyMs);
+  const variance = view.variance + control.testVariance;
+  if (T.rearm > 0 && control.testErrors === 0 && control.probing === 0 && view.atOnce > 1 && rise > Math.max(0.1, T.rearm * Math.sqrt(variance))) {
+    return { control: { ...armed(control, view, 0), testPermits: view.atOnce } };
+  }
+  const forced = view.atOnce === 1 || ratio > Math.log(T.forced);
+  const elasticity = -rise / ratio;
+  const doubt = (T.k * variance) / (ratio * ratio);
+  const flat = elasticity < T.flat - doubt || (forced && elasticity < T.flat);
+  const errors = control.testErrors > 0;
+  const flatErrors = errors && view.errors <= 0.5 && view.errors > 0.7 * control.testErrors;
+  if (errors ? flatErrors : flat) return { control: rebased(control, view, flat, flatErrors), reason: 'elastic_rebase' };
+  const ours = errors ? forced : elasticity > T.flat + doubt || forced;
+  if (control.probing === 1 && (ours || control.testAge >= 2)) {
+    return { control: { ...disarmed(lowered(control, view)), permits: control.restorePermits, holds: 0 }, reason: 'hold' };
+  }
+  return { control: ours ? { ...disarmed(control), rising: 0 } : control };
+}
+
+function rebased(control: ElasticControl, view: View, flat: boolean, flatErrors: boolean): ElasticControl {
+  return {
+    ...disarmed(control),
+    permits: control.restorePermits,
+    ceilingPermits: 0,
+    pointPermits: 0,
+    ...(flat ? { baselineMs: view.latencyMs, baselineVariance: view.variance } : {}),
+    ...(flatErrors ? { errorFloor: view.errors } : {}),
   };
-  // --- elasticity test, downwards
-  if (s.testPermits > 0 && (whole >= s.testPermits || ++s.testAge > P.age)) disarm();
-  if (s.testPermits > 0 && timed) {
-    const r = Math.log(s.testPermits / whole);
-    if (r > 0.2) {
-      const e = Math.log(s.testLatencyMs / L) / r;
-      const se2 = (v + s.testVariance) / (r * r);
-      const forced = whole === 1 || r > Math.log(P.forced);
-      const same = e < P.flat - P.k * se2 || (forced && e < P.flat);
-      const sameErrors = s.errorShare > 0 && er <= 0.5 && er > 0.7 * s.errorShare;
-      if (s.errorShare > 0 ? sameErrors : same) {
-        if (same) {
-          s.baselineMs = L;
-          s.baselineVariance = v;
-        }
-        if (sameErrors) s.errorFloor = er;
-        s.permits = s.testPermits;
-        disarm();
-        s.refPermits = 0;
-        reason = 'elastic_rebase';
-        return finish();
-      }
-      const ours = s.errorShare > 0 ? forced : e > P.flat + P.k * se2 || forced;
-      if (s.probing && (ours || s.testAge >= 2)) {
-        if (L < s.baselineMs) track(1);
-        s.permits = s.testPermits;
-        disarm();
-        s.holds = 0;
-        return finish();
-      }
-      if (ours) {
-        disarm();
-        s.rising = 0;
-      }
+}
+
+function tracked(control: ElasticControl, view: View, share: number): ElasticControl {
+  const gain = (share * control.baselineVariance) / (control.baselineVariance + view.variance);
+  return {
+    ...control,
+    baselineMs: control.baselineMs + gain * (view.latencyMs - control.baselineMs),
+    baselineVariance: control.baselineVariance * (1 - gain),
+  };
+}
+
+const lowered = (control: ElasticControl, view: View): ElasticControl => (view.latencyMs < control.baselineMs ? tracked(control, view, 1) : control);
+
+function withBaseline(before: ElasticControl, view: View): ElasticControl {
+  if (before.baselineMs === 0) return { ...before, baselineMs: view.latencyMs, baselineVariance: view.variance };
+  const { control, flat } = view.backlogged ? withPoint(before, view) : { control: before, flat: false };
+  if (view.latencyMs < control.baselineMs) return tracked(control, view, 1);
+  if (view.atOnce === 1) {
+    const far = Math.log(view.latencyMs / control.baselineMs);
+    if (far * far > 4 * (view.variance + control.baselineVariance)) return { ...control, baselineMs: view.latencyMs, baselineVariance: view.variance };
+    return tracked(control, view, 1);
+  }
+  if (!view.backlogged) return tracked(control, view, T.up);
+  return flat ? tracked(control, view, T.upg) : control;
+}
+
+function withPoint(control: ElasticControl, view: View): { control: ElasticControl; flat: boolean } {
+  const here = { ...control, pointPermits: view.atOnce, pointLatencyMs: view.latencyMs, pointVariance: view.variance };
+  if (control.pointPermits === 0 || view.atOnce < control.pointPermits) return { control: here, flat: false };
+  if (view.atOnce > control.pointPermits && view.latencyMs < control.pointLatencyMs) return { control: here, flat: true };
+  const ratio = Math.log(view.atOnce / control.pointPermits);
+  if (ratio < 0.25) return { control, flat: false };
+  const elasticity = Math.log(view.latencyMs / control.pointLatencyMs) / ratio;
+  const doubt = (T.k * (view.variance + control.pointVariance)) / (ratio * ratio);
+  return elasticity < T.flat - doubt ? { control: here, flat: true } : { control, flat: false };
+}
+
+function react(control: ElasticControl, view: View): Step {
+  const erroneous = view.errors - Math.sqrt(view.errors / view.seen.batches) > control.errorFloor + 0.05;
+  const over = view.known ? Math.log(view.latencyMs / control.baselineMs) : 0;
+  const sure = view.known ? T.z * Math.sqrt(view.variance + control.baselineVariance) : 0;
+  const queued = over - sure > Math.log(control.rising === 1 ? T.rise : T.cut);
+  if (queued || erroneous) return { control: cut(control, view, erroneous, over), reason: erroneous ? 'errors' : 'queue' };
+  if (control.probing === 1 || !view.known) return { control, reason: 'hold' };
+  if (control.rising === 0 || !view.permitBound) {
+    const sized = withSize(control, view, over - sure);
+    if (sized !== undefined) return { control: sized, reason: 'batch' };
+  }
+  if (!view.backlogged || !view.permitBound) return { control, reason: 'hold' };
+  if (control.rising === 1 && control.testPermits === 0) return rise(control, over - T.rz * sure);
+  return climb({ ...control, rising: 0 }, view, over - sure);
+}
+
+function cut(control: ElasticControl, view: View, erroneous: boolean, over: number): ElasticControl {
+  const fresh = control.testPermits === 0 || (erroneous && control.testErrors === 0);
+  const watched = fresh ? armed(control, view, erroneous ? view.errors : 0) : control;
+  const factor = erroneous ? (view.errors > 0.5 ? 0.5 : 0.7) : control.rising === 1 ? 0.5 : Math.max(T.floor, T.to / Math.exp(over));
+  const inUse = Math.min(control.permits, view.seen.maxInFlight);
+  return {
+    ...watched,
+    permits: Math.max(1, Math.min(Math.ceil(inUse * factor), view.atOnce - 1)),
+    probing: 0,
+    streak: 0,
+    ceilingPermits: erroneous ? control.ceilingPermits : inUse,
+    ceilingWait: T.wait,
+  };
+}
+
+function rise(control: ElasticControl, over: number): Step {
+  if (over >= Math.log(T.go) && control.holds === 0) return { control: { ...control, holds: 1 }, reason: 'hold' };
+  return { control: { ...control, permits: 2 * control.permits }, reason: 'slow_start' };
+}
+
+function climb(control: ElasticControl, view: View, over: number): Step {
+  if (over < Math.log(T.grow)) {
+    const root = Math.max(1, T.gain * Math.sqrt(control.permits)) * T.acc ** control.streak;
+    const permits = control.permits + Math.min(Math.max(1, T.max * control.permits), root);
+    if (control.ceilingPermits > 0 && permits >= control.ceilingPermits && control.ceilingWait > 0) {
+      return { control: { ...control, ceilingWait: control.ceilingWait - 1, streak: 0 }, reason: 'hold' };
     }
+    const ceilingPermits = permits >= control.ceilingPermits ? 0 : control.ceilingPermits;
+    return { control: { ...control, permits, ceilingPermits, streak: control.streak + 1 }, reason: 'grow' };
   }
-  // --- and upwards
-  if (timed && limited) {
-    if (s.refPermits === 0 || whole < s.refPermits || (L < s.refLatencyMs && whole > s.refPermits)) {
-      if (s.refPermits > 0 && whole > s.refPermits) {
-        flat = true;
-        share = P.upg;
-      }
-      s.refPermits = whole;
-      s.refLatencyMs = L;
-      s.refVariance = v;
-    } else {
-      const r = Math.log(whole / s.refPermits);
-      if (r > 0.25) {
-        const e = Math.log(L / s.refLatencyMs) / r;
-        const se2 = (v + s.refVariance) / (r * r);
-        if (e < P.flat - P.k * se2) {
-          flat = true;
-          share = P.upg;
-          s.refPermits = whole;
-          s.refLatencyMs = L;
-          s.refVariance = v;
-        }
-      }
-    }
+  if (control.holds < T.holds || view.atOnce === 1) return { control: { ...control, streak: 0, holds: control.holds + 1 }, reason: 'hold' };
+  const looking = armed(control, view, 0);
+  const permits = Math.min(view.atOnce - 1, Math.ceil(looking.testPermits * T.dip));
+  return { control: { ...looking, permits, probing: 1, streak: 0 }, reason: 'probe' };
+}
+
+function capMs({ seen, limits }: View): number {
+  const { targetLatencyMs, flushTimeoutMs } = limits;
+  if (seen.state === 'normal') return 0.8 * targetLatencyMs;
+  if (seen.state === 'elevated') return targetLatencyMs;
+  return Math.min(2.5 * targetLatencyMs, flushTimeoutMs / 4);
+}
+
+function withSize(control: ElasticControl, view: View, over: number): ElasticControl | undefined {
+  const { limits, seen } = view;
+  const { batchSize, baselineMs, sizeShare } = control;
+  const largest = limits.maxBatchSize ?? limits.batchSize;
+  const cap = capMs(view);
+  const relaxed = seen.state === 'normal' || seen.state === 'elevated';
+  if (relaxed && batchSize > limits.batchSize && baselineMs > 1.1 * cap && sizeShare > 0.3) {
+    const to = Math.max(limits.batchSize, 0.9 * batchSize);
+    return { ...control, batchSize: to, baselineMs: baselineMs * (1 + sizeShare * (to / batchSize - 1)), pointPermits: 0 };
   }
-  let lq = 0,
-    se = 0;
-  if (timed) {
-    if (L < s.baselineMs) track(P.down);
-    else if (flat) track(share);
-    lq = Math.log(L / s.baselineMs);
-    se = P.z * Math.sqrt(v + s.baselineVariance);
-  }
-  const queued = lq - se > Math.log(s.rising ? P.rise : P.cut);
-  if (queued || erroneous) {
-    if (s.testPermits === 0 || (erroneous && s.errorShare === 0)) arm(!erroneous);
-    s.probing = 0;
-    const factor = erroneous ? (er > 0.5 ? 0.5 : 0.7) : s.rising ? 0.5 : Math.max(P.floor, P.to / Math.exp(lq));
-    s.permits = Math.max(1, Math.min(Math.ceil(Math.min(s.permits, o.maxInFlight) * factor), whole - 1));
-    reason = erroneous ? 'errors' : 'queue';
-    return finish();
-  }
-  if (s.probing) return finish();
-  if ((!s.rising || !bound) && timed && sizeBatch(s, o, limits, lq - se)) {
-    reason = 'batch' as never;
-    return finish();
-  }
-  if (!limited || !bound || !timed) return finish();
-  if (s.rising) {
-    if (lq - P.rz * se < Math.log(P.go) || s.holds >= 1) {
-      s.permits = 2 * s.permits;
-      reason = 'slow_start';
-      return finish();
-    }
-    s.holds++;
-    return finish();
-  }
-  if (lq - se < Math.log(P.grow)) {
-    s.permits += Math.max(1, P.gain * Math.sqrt(s.permits));
-    reason = 'grow';
-    return finish();
-  }
-  s.holds++;
-  if (s.holds > P.holds && whole > 1) {
-    arm(true);
-    s.probing = 1;
-    s.permits = Math.min(whole - 1, Math.ceil(s.testPermits * 0.75));
-    reason = 'probe';
-  }
-  return finish();
+  if (batchSize >= largest || seen.ready <= 2 * batchSize || over > Math.log(T.cut) || control.testPermits > 0) return undefined;
+  const room = 1 + (cap / (1.1 * baselineMs) - 1) / sizeShare;
+  const to = Math.min(largest, batchSize * Math.min(T.bstep, room));
+  if (to < batchSize + 1 && to < largest) return undefined;
+  return { ...control, batchSize: to, sizeBefore: batchSize, pointPermits: 0 };
+}
+
+function withSizeLearnt(control: ElasticControl, view: View): ElasticControl {
+  if (control.sizeBefore === 0) return control;
+  const grown = control.batchSize / control.sizeBefore;
+  const slower = Math.max(1 + T.smin * (grown - 1), Math.min(grown, view.latencyMs / control.latencyMs));
+  return {
+    ...control,
+    baselineMs: control.baselineMs * slower,
+    baselineVariance: control.baselineVariance + ((slower - 1) * (slower - 1)) / 4,
+    sizeShare: (1 - 1 / slower) / (1 - 1 / grown),
+    sizeBefore: 0,
+  };
+}
+
+function published(control: ElasticControl, { seen, limits, known, latencyMs }: View, reason: ElasticReason): ElasticControl {
+  const permits = Math.max(1, Math.min(control.permits, limits.maxConcurrentFlushes));
+  const lastMs = known ? latencyMs : control.latencyMs;
+  const pauseMs = lastMs * (seen.slots / permits - 1);
+  const rising = control.rising === 1;
+  const want = (1.5625 * seen.spread * seen.spread) / (rising && reason !== 'hold' ? T.rnu : T.nu);
+  return {
+    ...control,
+    permits,
+    latencyMs: lastMs,
+    intervalMs: Math.min(limits.maxFlushIntervalMs, Math.max(limits.minFlushIntervalMs, pauseMs)),
+    wantedSamples: Math.max(rising ? T.rmin : T.min, Math.min(T.maxn, Math.ceil(want))),
+    holds: reason === 'hold' ? control.holds : 0,
+  };
 }

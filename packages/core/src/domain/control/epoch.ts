@@ -80,13 +80,7 @@ export function withFlush(epoch: ControlEpoch, report: FlushReport, batchSize: n
     items: epoch.items + (flushed ? items : 0),
     flushed: epoch.flushed + (flushed ? 1 : 0),
   };
-  const F = (globalThis as any).G?.f ?? 1;
-  if (
-    F === 1
-      ? report.takenAtMs < epoch.startMs
-      : nowMs < epoch.startMs + F * (report as any).latencyPrev && report.takenAtMs < epoch.startMs
-  )
-    return rated;
+  if (report.takenAtMs < epoch.startMs) return rated;
   const latencyMs = flushed ? countedLatencyMs(report.latencyMs) : undefined;
   return {
     ...rated,

@@ -1,0 +1,31 @@
+import { randomUUID } from 'node:crypto';
+import { BackpressureAdmin, defineBuffer } from '@backpressure/core';
+import { BackpressureProducer } from '@backpressure/producer';
+import { Redis } from 'ioredis';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { startRedisServer } from '../../../scripts/redis.mjs';
+
+it('R4: a Redis that was emptied is filled again, and everybody sees its new state and limits', async () => {
+  const server = await startRedisServer({});
+  const redis = new Redis(server.url);
+  const buffer = defineBuffer<number>({ name: `emptied-${randomUUID()}`, maxBufferSize: 3, strategy: 'drop_newest' });
+  const producer = new BackpressureProducer(buffer, { connection: server.url });
+  const admin = new BackpressureAdmin(buffer, { connection: server.url });
+  onTestFinished(async () => {
+    await producer.close();
+    await admin.close();
+    redis.disconnect();
+    await server.stop();
+  });
+  await admin.configure({ maxBufferSize: 4 });
+  await admin.configure({ maxBufferSize: 5 });
+  expect(await producer.pushMany([1, 2, 3, 4, 5, 6])).toMatchObject({ accepted: 5, refused: 1, state: 'blocked' });
+
+  await redis.flushall();
+  // What was changed at run time is gone with the memory; the definition counts again.
+  expect(await producer.push(7)).toMatchObject({ accepted: true });
+  await vi.waitFor(() => expect(producer.state).toBe('normal'), 10_000);
+  expect(await producer.pushMany([8, 9, 10])).toMatchObject({ accepted: 2, refused: 1 });
+  await vi.waitFor(() => expect(producer.state).toBe('blocked'), 10_000);
+  expect(await admin.status()).toMatchObject({ size: 3, capacity: 3, ledgerImbalance: 0 });
+});
