@@ -7,13 +7,13 @@ import { LANES } from './lane.js';
 const MAX_TIMER_MS = 2_147_483_647;
 
 const wholeNumber = (min: number, max: number) => {
-  const message = `a whole number from ${min} to ${max}`;
+  const message = `must be a whole number from ${min} to ${max}`;
   return z.int({ error: message }).min(min, { error: message }).max(max, { error: message });
 };
 const share = (text: string, check: (value: number) => boolean) =>
   z.number({ error: text }).refine(check, { error: text });
 const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
-  z.enum(values, { error: `one of ${values.join(', ')}` });
+  z.enum(values, { error: `must be one of ${values.join(', ')}` });
 
 /** The options of a buffer. Each is a limit or a policy of the whole fleet, and lives in Redis. */
 const shape = {
@@ -21,16 +21,16 @@ const shape = {
   maxBufferBytes: wholeNumber(1, 1_000_000_000_000).optional(),
   maxItemBytes: wholeNumber(1, 16_777_216),
   maxItemAgeMs: wholeNumber(1, 31_536_000_000).optional(),
-  highWatermark: share('a number above lowWatermark and below 1', (value) => value > 0 && value < 1),
-  lowWatermark: share('a number above hysteresis and below highWatermark', (value) => value > 0 && value < 1),
-  hysteresis: share('a number from 0 to below lowWatermark', (value) => value >= 0 && value < 1),
+  highWatermark: share('must be a number above lowWatermark and below 1', (value) => value > 0 && value < 1),
+  lowWatermark: share('must be a number above hysteresis and below highWatermark', (value) => value > 0 && value < 1),
+  hysteresis: share('must be a number from 0 to below lowWatermark', (value) => value >= 0 && value < 1),
   strategy: oneOf(['block', 'drop_oldest', 'drop_newest', 'sample']),
   sampleRate: wholeNumber(1, 1_000_000),
   maxBlockTimeMs: wholeNumber(0, MAX_TIMER_MS),
   shed: z
     .strictObject({ elevated: oneOf(LANES).optional(), critical: oneOf(LANES).optional() }, { error: shedError })
     .optional(),
-  deadLetterEvictions: z.boolean({ error: 'true or false' }),
+  deadLetterEvictions: z.boolean({ error: 'must be true or false' }),
   batchSize: wholeNumber(1, 1000),
   maxBatchSize: wholeNumber(1, 1000).optional(),
   minFlushIntervalMs: wholeNumber(0, 3_600_000),
@@ -48,18 +48,18 @@ const shape = {
     },
     {
       error: (issue) =>
-        issue.code === 'unrecognized_keys' ? 'an unknown option' : 'an object { type, delayMs, maxDelayMs }',
+        issue.code === 'unrecognized_keys' ? 'an unknown option' : 'must be an object { type, delayMs, maxDelayMs }',
     },
   ),
   deadLetterLimit: wholeNumber(0, 10_000_000),
   control: z.strictObject(
     { algorithm: oneOf(['interval', 'fixed']).default('interval') },
-    { error: (issue) => (issue.code === 'unrecognized_keys' ? 'an unknown option' : 'an object { algorithm }') },
+    { error: (issue) => (issue.code === 'unrecognized_keys' ? 'an unknown option' : 'must be an object { algorithm }') },
   ),
 };
 
 function shedError(issue: { code?: string | undefined }): string {
-  return issue.code === 'unrecognized_keys' ? 'an unknown option' : 'an object { elevated?, critical? }';
+  return issue.code === 'unrecognized_keys' ? 'an unknown option' : 'must be an object { elevated?, critical? }';
 }
 
 const unknownOption = {
