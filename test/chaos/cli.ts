@@ -1,5 +1,6 @@
 import { HELP, parseCommand, UsageError } from './command-line.js';
 import { execute } from './execute.js';
+import { allCaught, printableMutants, runMutants } from './mutants/run-mutants.js';
 import { printable } from './report/print.js';
 
 /** `pnpm chaos`. Progress goes to stderr, the result to stdout. */
@@ -12,7 +13,13 @@ async function main(): Promise<number> {
     process.stdout.write(`${HELP}\n`);
     return 0;
   }
-  const { summary } = await execute(command.options, { log, signal: interrupt.signal });
+  const context = { log, signal: interrupt.signal };
+  if (command.mode === 'mutants') {
+    const results = await runMutants(command.names, command.options.seed, context);
+    process.stdout.write(`${command.json ? JSON.stringify(results) : printableMutants(results)}\n`);
+    return allCaught(results) ? 0 : 1;
+  }
+  const { summary } = await execute(command.options, context);
   process.stdout.write(`${command.json ? JSON.stringify(summary) : printable(summary)}\n`);
   return summary.passed ? 0 : 1;
 }

@@ -86,8 +86,9 @@ function judge(earlier: Delivery, later: Delivery, history: Parameters<typeof ju
   return causeOf(first, second, history);
 }
 
+/** What was written to the sink was flushed, in a batch that failed in part too: its failed items were not written. */
 function isAcked({ as, settledAt }: BatchStory): boolean {
-  return as === 'acked' && settledAt !== undefined;
+  return (as === 'acked' || as === 'items') && settledAt !== undefined;
 }
 
 /** What kept the first taker from settling before the second one took over. */

@@ -180,7 +180,7 @@ class Search {
     const before = stateBefore(call);
     if (state === undefined || this.#open.length === 0) return false;
     const gap = { size: before.size - state.size, ready: before.ready - state.ready };
-    for (const others of this.#explaining(gap, MAX_TOGETHER)) {
+    for (const others of this.#explaining(gap)) {
       for (const other of others) this.#used[other] = true;
       if (this.#go(call.seen)) return true;
       for (const other of others) this.#used[other] = false;
@@ -189,19 +189,17 @@ class Search {
   }
 
   /** Sets of unused open calls, one for each kind of set, that together may have made this change. */
-  #explaining(gap: State, atMost: number, after = -1): number[][] {
+  #explaining(gap: State, chosen: readonly number[] = []): number[][] {
     const sets: number[][] = [];
     const kinds = new Set<string>();
-    for (let i = after + 1; i < this.#open.length; i++) {
+    for (let i = (chosen.at(-1) ?? -1) + 1; i < this.#open.length; i++) {
       const call = this.#open[i];
-      if (call === undefined || this.#used[i]) continue;
-      const kind = `${call.op} ${call.change?.size} ${call.change?.ready}`;
-      if (kinds.has(kind)) continue;
+      const kind = `${call?.op} ${call?.change?.size} ${call?.change?.ready}`;
+      if (call === undefined || this.#used[i] || kinds.has(kind)) continue;
       kinds.add(kind);
-      if (couldChange(call, gap, this.#batch)) sets.push([i]);
-      if (atMost < 2 || call.change === undefined || (call.change.size === 0 && call.change.ready === 0)) continue;
-      const left = { size: gap.size - call.change.size, ready: gap.ready - call.change.ready };
-      for (const others of this.#explaining(left, atMost - 1, i)) sets.push([i, ...others]);
+      const set = [...chosen, i];
+      if (couldChange(set.flatMap((n) => this.#open[n] ?? []), gap, this.#batch)) sets.push(set);
+      if (set.length < MAX_TOGETHER) sets.push(...this.#explaining(gap, set));
     }
     return sets;
   }
@@ -223,21 +221,21 @@ function decisionIsWrong({ seen, change }: Operation): boolean {
   return change.accepted > 0 && seen.size > seen.limit;
 }
 
-/** Whether this call alone may have made the change; of one whose fate is open, within what it was asked to do. */
-function couldChange({ op, change }: OpenCall, { size, ready }: State, batch: number): boolean {
-  if (change !== undefined) return change.size === size && change.ready === ready;
-  switch (op) {
-    case 'push':
-      return size === ready;
-    case 'take':
-      return size === 0 && ready <= 0 && ready >= -batch;
-    case 'settle':
-      return size <= 0 && size >= -batch && ready <= 0 && ready >= -batch;
-    case 'purge':
-      return size <= 0 && ready <= 0;
-    default:
-      return false;
-  }
+/**
+ * Whether these calls together may have made the change. Of one whose fate is open, within what it was asked to do: a
+ * settlement takes up to a batch away, and like a take may move up to a batch out of the lanes; a push adds to both.
+ */
+function couldChange(calls: readonly OpenCall[], gap: State, batch: number): boolean {
+  const known = calls.flatMap(({ change }) => change ?? []);
+  const unknown = calls.filter(({ change }) => change === undefined).map(({ op }) => op);
+  const size = gap.size - known.reduce((sum, change) => sum + change.size, 0);
+  const ready = gap.ready - known.reduce((sum, change) => sum + change.ready, 0);
+  if (unknown.includes('purge')) return true;
+  const settles = unknown.filter((op) => op === 'settle').length;
+  const takes = unknown.filter((op) => op === 'take').length;
+  const [least, most] = [Math.max(size, ready), Math.min(size + settles * batch, ready + (settles + takes) * batch)];
+  // So many items may have been pushed, or fewer than none where a push evicts; without a push it is none.
+  return unknown.includes('push') ? least <= most : least <= 0 && most >= 0;
 }
 
 function describe({ calls }: Window): string {

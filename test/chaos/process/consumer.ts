@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackpressureConsumer } from '@backpressure/consumer';
-import { defineBuffer, type FlushContext } from '@backpressure/core';
+import { defineBuffer, type FlushContext, type FlushResult } from '@backpressure/core';
 import { nowUs } from '../clock.js';
 import { Journal } from '../history/journal.js';
 import type { FlushLine, StallLine } from '../history/lines.js';
@@ -20,16 +20,23 @@ const journal = new Journal<StallLine | { readonly kind: 'error'; readonly at: n
 );
 const endWatch = watchStalls(journal);
 
-/** Half of the flushes write first and half at the end, so that a kill may hit before and after the side effect. */
-async function flush(items: ChaosItem[], { batchId, meta }: FlushContext): Promise<void> {
+/**
+ * Half of the flushes write first and half at the end, so that a kill may hit before and after the side effect. Some fail
+ * as a whole, some in a single item, and then that is not written.
+ */
+async function flush(items: ChaosItem[], { batchId, meta }: FlushContext): Promise<FlushResult | void> {
   const ms = random.whole(1, 8);
   const early = random.chance(0.5);
   if (!early) await delay(ms);
-  if (random.chance(spec.options.failures)) throw new Error('The sink refuses this batch.');
-  const attempts = meta[0]?.attempts ?? 0;
-  const ids = items.map(({ id }) => id);
-  sink.write({ at: nowUs(), who: member.id, batch: batchId, attempts, ids, items: meta.map(({ id }) => id) });
+  if (random.chance(spec.options.failures / 2)) throw new Error('The sink refuses this batch.');
+  const failed = random.chance(spec.options.failures / 2) ? random.whole(0, items.length - 1) : -1;
+  const kept = <V>(values: readonly V[]) => values.filter((_, i) => i !== failed);
+  const [ids, names] = [kept(items.map(({ id }) => id)), kept(meta.map(({ id }) => id))];
+  sink.write({ at: nowUs(), who: member.id, batch: batchId, attempts: meta[0]?.attempts ?? 0, ids, items: names });
   if (early) await delay(ms);
+  if (failed < 0) return;
+  const error = new Error('The sink refuses this item.');
+  return { success: ids.length, failed: 1, errors: [error], failures: [{ index: failed, error }] };
 }
 
 const consumer = new BackpressureConsumer(defineBuffer(bufferSpec(spec.options)), flush, {

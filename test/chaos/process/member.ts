@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { nowUs } from '../clock.js';
 import { Journal } from '../history/journal.js';
 import type { StallLine } from '../history/lines.js';
-import { mutantNamed } from '../mutants/mutants.js';
+import { mutantNamed, mutated, wrapOf } from '../mutants/mutants.js';
 import { hookStores } from './hook.js';
 import { memoized, recorded, type Transform } from './recording.js';
 import { memberId, type ProcessSpec } from './spec.js';
@@ -17,13 +17,13 @@ export function joinFleet(spec: ProcessSpec): { readonly id: string; leave(): Pr
   const { mutant: name, record } = spec.options;
   const mutant = name === undefined ? undefined : mutantNamed(name);
   const steps: Transform[] = [];
-  if (mutant?.kind === 'script') steps.push(mutant.transform);
+  if (mutant !== undefined) steps.push((script) => mutated(script, mutant));
   if (record) steps.push(recorded);
   const leave = hookStores({
     redisUrl: spec.redisUrl,
     journalPath: join(spec.dir, `store-${id}.ndjson`),
     transformScript: steps.length === 0 ? undefined : memoized((script) => steps.reduce((text, step) => step(text), script)),
-    bug: mutant?.kind === 'client' ? mutant.wrap : undefined,
+    bug: mutant && wrapOf(mutant),
   });
   return { id, leave };
 }

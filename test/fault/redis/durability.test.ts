@@ -26,7 +26,7 @@ const waits = async ({ redis }: Awaited<ReturnType<typeof startServer>>) =>
 
 it('B12: a push is durable when a replica has it, and pushes under way share one wait', async () => {
   const { primary, replica } = await startPair();
-  const store = openStore(primary.url, { durability: DURABILITY });
+  const store = openStore(primary.url, { durability: { ...DURABILITY, timeoutMs: 5_000 } });
   await declare(store);
   expect(await new Session(store).push(['a'])).toMatchObject({ outcomes: ['accepted'], durable: true });
   expect(await waitingIn(replica.redis, store)).toEqual(['a']);

@@ -1,6 +1,7 @@
 import { BackpressureAdmin } from '@backpressure/core';
 import { Redis } from 'ioredis';
 import { describe, expect, inject, it, onTestFinished, vi } from 'vitest';
+import { startRedisServer } from '../../../scripts/redis.mjs';
 import { names, RedisRig } from './rig.js';
 
 const BLOCK = { strategy: 'block', maxBlockTimeMs: 20_000, batchSize: 1 } as const;
@@ -64,8 +65,11 @@ describe('push', () => {
   });
 
   it('survives a SCRIPT FLUSH between its calls', async () => {
-    const producer = new RedisRig(url).producer();
-    const redis = new Redis(url);
+    // A server of its own: BullMQ, in the tests of others, reports scripts that are gone.
+    const server = await startRedisServer({});
+    onTestFinished(() => server.stop());
+    const producer = new RedisRig(server.url).producer();
+    const redis = new Redis(server.url);
     for (const item of names(5)) {
       await redis.script('FLUSH');
       expect(await producer.push(item)).toMatchObject({ accepted: true });

@@ -44,9 +44,9 @@ describe('the options', () => {
       backoff: { delay: 1 },
     });
     expect(faults).toEqual([
-      { option: 'maxBufferSize', message: 'a whole number from 1 to 10000000', received: 0 },
-      { option: 'hysteresis', message: 'a number from 0 to below lowWatermark', received: '5 %' },
-      { option: 'strategy', message: 'one of block, drop_oldest, drop_newest, sample', received: 'drop' },
+      { option: 'maxBufferSize', message: 'must be a whole number from 1 to 10000000', received: 0 },
+      { option: 'hysteresis', message: 'must be a number from 0 to below lowWatermark', received: '5 %' },
+      { option: 'strategy', message: 'must be one of block, drop_oldest, drop_newest, sample', received: 'drop' },
       { option: 'backoff.delay', message: 'is not an option', received: 1 },
       { option: 'bufferSize', message: 'is not an option', received: 9 },
     ]);

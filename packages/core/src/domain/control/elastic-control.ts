@@ -37,12 +37,6 @@ export interface ElasticControl {
   readonly pointPermits: number;
   readonly pointLatencyMs: number;
   readonly pointVariance: number;
-  /** Permits that proved too many; 0 when none are known. */
-  readonly ceilingPermits: number;
-  /** Epochs before they may be tried again. */
-  readonly ceilingWait: number;
-  /** Epochs in a row in which permits grew. */
-  readonly streak: number;
   /** The share of failures that has nothing to do with us. */
   readonly errorFloor: number;
   /** The batch size before a step whose price is not known yet; 0 when none is pending. */
@@ -127,9 +121,6 @@ export function initialElastic(limits: ElasticLimits): ElasticControl {
     pointPermits: 0,
     pointLatencyMs: 0,
     pointVariance: 0,
-    ceilingPermits: 0,
-    ceilingWait: 0,
-    streak: 0,
     errorFloor: 0,
     sizeBefore: 0,
     sizeShare: 1,

@@ -3,7 +3,7 @@ import type { ElasticControl, ElasticDecision, ElasticLimits, ElasticReason, Epo
 const T = {
   cut: 1.35, grow: 1.12, to: 1.15, drift: 0.0004, flat: 0.4, k: 1, forced: 3, rise: 1.3, floor: 0.7, holds: 8, bstep: 1.5, smin: 0.05,
   prior: 0.25, pw: 5, z: 1, up: 0.3, nu: 0.01, gain: 0.5, upg: 0.99, age: 20, go: 1.25, rz: 0.5, min: 20, rmin: 6, minr: 0.2,
-  acc: 1, max: 0.5, wait: 0, rearm: 0, maxn: 100, rnu: 0.06, out: 0, dip: 0.75,
+  acc: 1, max: 0.5, wait: 0, rearm: 2, maxn: 100, rnu: 0.06, out: 0, dip: 0.75,
   ...((globalThis as any).G ?? {}),
 };
 
@@ -112,7 +112,6 @@ function rebased(control: ElasticControl, view: View, flat: boolean, flatErrors:
   return {
     ...disarmed(control),
     permits: control.restorePermits,
-    ceilingPermits: 0,
     pointPermits: 0,
     ...(flat ? { baselineMs: view.latencyMs, baselineVariance: view.variance } : {}),
     ...(flatErrors ? { errorFloor: view.errors } : {}),
@@ -179,9 +178,6 @@ function cut(control: ElasticControl, view: View, erroneous: boolean, over: numb
     ...watched,
     permits: Math.max(1, Math.min(Math.ceil(inUse * factor), view.atOnce - 1)),
     probing: 0,
-    streak: 0,
-    ceilingPermits: erroneous ? control.ceilingPermits : inUse,
-    ceilingWait: T.wait,
   };
 }
 
@@ -192,18 +188,13 @@ function rise(control: ElasticControl, over: number): Step {
 
 function climb(control: ElasticControl, view: View, over: number): Step {
   if (over < Math.log(T.grow)) {
-    const root = Math.max(1, T.gain * Math.sqrt(control.permits)) * T.acc ** control.streak;
-    const permits = control.permits + Math.min(Math.max(1, T.max * control.permits), root);
-    if (control.ceilingPermits > 0 && permits >= control.ceilingPermits && control.ceilingWait > 0) {
-      return { control: { ...control, ceilingWait: control.ceilingWait - 1, streak: 0 }, reason: 'hold' };
-    }
-    const ceilingPermits = permits >= control.ceilingPermits ? 0 : control.ceilingPermits;
-    return { control: { ...control, permits, ceilingPermits, streak: control.streak + 1 }, reason: 'grow' };
+    const permits = control.permits + Math.max(1, T.gain * Math.sqrt(control.permits));
+    return { control: { ...control, permits }, reason: 'grow' };
   }
-  if (control.holds < T.holds || view.atOnce === 1) return { control: { ...control, streak: 0, holds: control.holds + 1 }, reason: 'hold' };
+  if (control.holds < T.holds || view.atOnce === 1) return { control: { ...control, holds: control.holds + 1 }, reason: 'hold' };
   const looking = armed(control, view, 0);
   const permits = Math.min(view.atOnce - 1, Math.ceil(looking.testPermits * T.dip));
-  return { control: { ...looking, permits, probing: 1, streak: 0 }, reason: 'probe' };
+  return { control: { ...looking, permits, probing: 1 }, reason: 'probe' };
 }
 
 function capMs({ seen, limits }: View): number {
