@@ -1,10 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { BufferStore } from '@backpressure/core/store';
-import { openRedisStore } from '@backpressure/core/store';
-import { Redis } from 'ioredis';
+import { type BufferStore, openRedisStore } from '@backpressure/core/store';
+import { type Cluster, Redis } from 'ioredis';
 
-// In the same slot, and not among the keys of the buffer: a destroy must not stop the clock.
-const CLOCK_KEY = "'clock:' .. string.match(KEYS[1], '{.-}')";
+/** In the slot of the buffer, and not one of its keys: a destroy must not stop the clock. */
+const CLOCK_KEY = "string.gsub(KEYS[1], ':[^:]+$', '.clock')";
 
 /** A buffer in a real Redis whose scripts read their time from a key, so that a test can move it. */
 export interface VirtualClockStore {
@@ -14,17 +13,35 @@ export interface VirtualClockStore {
   dispose(): Promise<void>;
 }
 
+/** On a plain Redis. */
 export async function openVirtualClockStore(url: string): Promise<VirtualClockStore> {
-  const name = `virtual-${randomUUID()}`;
-  const store = openRedisStore(name, url, { transformScript: withVirtualClock });
   const redis = new Redis(url);
-  const key = `clock:{${name}}`;
+  const opened = await openClockStore(url, redis);
+  return {
+    ...opened,
+    dispose: async () => {
+      await opened.dispose();
+      await redis.quit();
+    },
+  };
+}
+
+/** On any connection; `redis` moves the clock, and may do what the store may not. */
+export async function openClockStore(
+  connection: Parameters<typeof openRedisStore>[1],
+  redis: Redis | Cluster,
+  options: Parameters<typeof openRedisStore>[2] = {},
+): Promise<VirtualClockStore> {
+  const name = `virtual-${randomUUID()}`;
+  const store = openRedisStore(name, connection, { ...options, transformScript: withVirtualClock });
+  const key = `bp:{${name}}.clock`;
   let nowMs = 1_700_000_000_000;
   const setClock = async () => {
+    const now = [Math.floor(nowMs / 1000), (nowMs % 1000) * 1000];
     await redis
       .multi()
       .del(key)
-      .rpush(key, Math.floor(nowMs / 1000), (nowMs % 1000) * 1000)
+      .rpush(key, ...now)
       .exec();
   };
   await setClock();
@@ -39,7 +56,6 @@ export async function openVirtualClockStore(url: string): Promise<VirtualClockSt
       await store.destroy();
       await redis.unlink(key);
       await store.close();
-      await redis.quit();
     },
   };
 }

@@ -7,7 +7,7 @@ import { describeSettle } from '../../conformance/settle.js';
 import { describeTake } from '../../conformance/take.js';
 import { describeTokens } from '../../conformance/tokens.js';
 import { type RedisCluster, startCluster } from '../../support/cluster.js';
-import { openClockStore } from './clock-store.js';
+import { openClockStore } from '../../support/virtual-clock-store.js';
 import { Load, SESSIONS } from './load.js';
 import { declare, eventually, expectBooksToAgree, openStore } from './rig.js';
 

@@ -9,7 +9,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
 import { describeStore } from '../../conformance/index.js';
-import { openClockStore } from './clock-store.js';
+import { openClockStore } from '../../support/virtual-clock-store.js';
 import { eventually, openStore } from './rig.js';
 
 const PASSWORD = 'a password';

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { BackpressureConfig } from '../domain/config.js';
 import { configFields, statedFields } from '../domain/config-fields.js';
 import { ClosedError, ConfigMismatchError } from '../domain/errors.js';
@@ -13,6 +14,7 @@ import type { BufferDefinition } from './definition.js';
 
 const HEARTBEAT_MS = 2_000;
 const HEARTBEAT_TTL_MS = 3 * HEARTBEAT_MS;
+const SIGN_OFF_MS = 250;
 /** A reply with a lower revision than the last was overtaken by it, if it comes within this time. */
 const OVERTAKEN_MS = 1_000;
 
@@ -126,10 +128,12 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
     this.#closed = true;
     clearInterval(this.#heartbeat);
     await this.#opening?.catch(() => {});
-    if (this.node !== undefined && this.#vitals !== undefined) {
-      await this.store.heartbeat({ node: this.node, ttlMs: 0 }, { deadlineMs: 500 }).catch(() => {});
-    }
-    await this.#unsubscribe?.().catch(() => {});
+    const signedOn = this.node !== undefined && this.#vitals !== undefined;
+    // A Redis that is away must not hold up who leaves: the list of the living and the subscription end by themselves.
+    await Promise.all([
+      signedOn && this.store.heartbeat({ node: this.node, ttlMs: 0 }, { deadlineMs: SIGN_OFF_MS }).catch(() => {}),
+      Promise.race([this.#unsubscribe?.().catch(() => {}), delay(SIGN_OFF_MS, undefined, { ref: false })]),
+    ]);
     if (this.#ownsStore) await this.store.close().catch(() => {});
   }
 

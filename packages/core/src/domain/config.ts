@@ -54,7 +54,9 @@ const shape = {
   deadLetterLimit: wholeNumber(0, 10_000_000),
   control: z.strictObject(
     { algorithm: oneOf(['interval', 'fixed']).default('interval') },
-    { error: (issue) => (issue.code === 'unrecognized_keys' ? 'an unknown option' : 'must be an object { algorithm }') },
+    {
+      error: (issue) => (issue.code === 'unrecognized_keys' ? 'an unknown option' : 'must be an object { algorithm }'),
+    },
   ),
 };
 

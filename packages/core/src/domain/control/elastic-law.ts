@@ -4,6 +4,7 @@ const T = {
   cut: 1.35, grow: 1.12, to: 1.15, drift: 0.0004, flat: 0.4, k: 1, forced: 3, rise: 1.3, floor: 0.7, holds: 8, bstep: 1.5, smin: 0.05,
   prior: 0.25, pw: 5, z: 1, up: 0.3, nu: 0.01, gain: 0.5, upg: 0.99, age: 20, go: 1.25, rz: 0.5, min: 20, rmin: 6, minr: 0.2,
   acc: 1, max: 0.5, wait: 0, rearm: 2, maxn: 100, rnu: 0.06, out: 0, dip: 0.75,
+  keep: 0, fast: 0, bfirst: 1,
   ...((globalThis as any).G ?? {}),
 };
 
@@ -105,7 +106,8 @@ function judge(control: ElasticControl, view: View): { control: ElasticControl; 
   if (control.probing === 1 && (ours || control.testAge >= 2)) {
     return { control: { ...disarmed(lowered(control, view)), permits: control.restorePermits, holds: 0 }, reason: 'hold' };
   }
-  return { control: ours ? { ...disarmed(control), rising: 0 } : control };
+  const sure = errors ? forced : elasticity > T.flat + doubt;
+  return { control: ours ? { ...disarmed(control), rising: sure || !T.keep ? 0 : control.rising } : control };
 }
 
 function rebased(control: ElasticControl, view: View, flat: boolean, flatErrors: boolean): ElasticControl {
@@ -160,7 +162,7 @@ function react(control: ElasticControl, view: View): Step {
   const queued = over - sure > Math.log(control.rising === 1 ? T.rise : T.cut);
   if (queued || erroneous) return { control: cut(control, view, erroneous, over), reason: erroneous ? 'errors' : 'queue' };
   if (control.probing === 1 || !view.known) return { control, reason: 'hold' };
-  if (control.rising === 0 || !view.permitBound) {
+  if ((control.rising === 0 || !view.permitBound) && (T.bfirst || !view.permitBound || !view.backlogged || over - sure > Math.log(T.grow))) {
     const sized = withSize(control, view, over - sure);
     if (sized !== undefined) return { control: sized, reason: 'batch' };
   }
@@ -188,7 +190,8 @@ function rise(control: ElasticControl, over: number): Step {
 
 function climb(control: ElasticControl, view: View, over: number): Step {
   if (over < Math.log(T.grow)) {
-    const permits = control.permits + Math.max(1, T.gain * Math.sqrt(control.permits));
+    const fast = view.latencyMs <= control.baselineMs ? T.fast * control.permits : 0;
+    const permits = control.permits + Math.max(1, T.gain * Math.sqrt(control.permits), fast);
     return { control: { ...control, permits }, reason: 'grow' };
   }
   if (control.holds < T.holds || view.atOnce === 1) return { control: { ...control, holds: control.holds + 1 }, reason: 'hold' };

@@ -81,7 +81,8 @@ export function withFlush(epoch: ControlEpoch, report: FlushReport, batchSize: n
     flushed: epoch.flushed + (flushed ? 1 : 0),
   };
   if (report.takenAtMs < epoch.startMs) return rated;
-  const latencyMs = flushed ? countedLatencyMs(report.latencyMs) : undefined;
+  const full = items >= 0.9 * batchSize;
+  const latencyMs = flushed && (full || !report.starved || !(globalThis as any).G?.full) ? countedLatencyMs(report.latencyMs) : undefined;
   return {
     ...rated,
     latencies: latencyMs === undefined ? epoch.latencies : withLatency(epoch.latencies, latencyMs),
@@ -89,7 +90,7 @@ export function withFlush(epoch: ControlEpoch, report: FlushReport, batchSize: n
     failures: epoch.failures + (outcome === 'failed' ? 1 : 0),
     throttled: epoch.throttled + (outcome === 'throttled' ? 1 : 0),
     starved: epoch.starved + (report.starved ? 1 : 0),
-    full: epoch.full + (items >= 0.9 * batchSize ? 1 : 0),
+    full: epoch.full + (full ? 1 : 0),
   };
 }
 
