@@ -5,7 +5,8 @@ import type { History } from './history/history.js';
 import type { RunOptions } from './options.js';
 import { type RunSummary, summarize } from './report/summary.js';
 import { importFromRoot } from './rig/root.js';
-import { type RunContext, runChaos } from './rig/run.js';
+import { runChaos } from './rig/run.js';
+import type { RunContext } from './rig/stage.js';
 
 /** A run with its verdict. */
 export interface Executed {
@@ -14,9 +15,13 @@ export interface Executed {
   readonly summary: RunSummary;
 }
 
-/** Runs and checks. */
+/** Runs a plan, and checks. */
 export async function execute(options: RunOptions, context: RunContext): Promise<Executed> {
-  const history = await runChaos(options, context);
+  return examine(await runChaos(options, context));
+}
+
+/** Checks what a run left behind. */
+export async function examine(history: History): Promise<Executed> {
   const descriptors = await importFromRoot('packages/core/dist/redis/script-descriptors.js');
   const findings = await check(history, descriptors as Parameters<typeof check>[1]);
   return { history, findings, summary: summarize(history, findings, violationsOf(history, findings)) };

@@ -1,5 +1,5 @@
 import { execute } from '../execute.js';
-import type { RunContext } from '../rig/run.js';
+import type { RunContext } from '../rig/stage.js';
 import { MUTANTS, mutantNamed, mutantOptions } from './mutants.js';
 
 /** What a seeded bug came to. */

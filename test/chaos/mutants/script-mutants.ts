@@ -52,6 +52,7 @@ export const SCRIPT_MUTANTS: readonly ScriptMutant[] = [
     about: 'a settlement that comes too late is counted as a flush',
     patches: [{ script: 'settle', find: "count(b, 'staleSettlements', 1)", put: "count(b, 'flushed', 1)" }],
     faults: ['stop-consumer'],
+    options: { rates: { 'stop-consumer': 6 } },
   },
   {
     name: 'limit-off-by-one',

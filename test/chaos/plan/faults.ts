@@ -23,8 +23,10 @@ export const FAULTS = [
   'script-flush',
   /** `maxmemory` lies just above what is used, for a while. */
   'memory',
-  /** `queue.obliterate({ force: true })`: every BullMQ job is gone. */
+  /** `queue.obliterate({ force: true })`, or the lists of BullMQ deleted: every bell is gone. */
   'obliterate',
+  /** Every subscriber is disconnected, and what is published meanwhile is lost to it. */
+  'cut-signals',
   /** `configure({ maxBufferSize })`, down and up again. */
   'limit',
   /** `pause`, of intake or flush, then `resume`. */
@@ -42,7 +44,7 @@ export interface PlannedFault {
   readonly forMs: number;
   /** The name of the process it is for; undefined when it is for all. */
   readonly target?: string;
-  /** What `limit` and `memory` set, what `pause` pauses (1 intake, 2 flush, 3 both), which replies are swallowed. */
+  /** What `limit` and `memory` set, what `pause` pauses (1 intake, 2 flush, 3 both), which replies are swallowed, how bells are lost. */
   readonly value?: number;
 }
 

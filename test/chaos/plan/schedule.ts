@@ -18,6 +18,7 @@ const PER_MINUTE: Readonly<Record<Fault, number>> = {
   'script-flush': 12,
   memory: 3,
   obliterate: 4,
+  'cut-signals': 6,
   limit: 6,
   pause: 3,
 };
@@ -56,11 +57,11 @@ function planOne(fault: Fault, options: PlanOptions, random: Random): PlannedFau
   return Array.from({ length: count }, (_, i) => ({
     fault,
     atMs: Math.round(lengthMs * LEAD_IN + (room * (i + random.next())) / count),
-    ...detailsOf(fault, options, random),
+    ...detailsOf(fault, options, random, i),
   }));
 }
 
-function detailsOf(fault: Fault, options: PlanOptions, random: Random): Omit<PlannedFault, 'fault' | 'atMs'> {
+function detailsOf(fault: Fault, options: PlanOptions, random: Random, i: number): Omit<PlannedFault, 'fault' | 'atMs'> {
   const producer = () => producerName(random.whole(0, options.producers - 1));
   const consumer = () => consumerName(random.whole(0, options.consumers - 1));
   // Consumers have more to lose: a batch in their hands.
@@ -75,7 +76,8 @@ function detailsOf(fault: Fault, options: PlanOptions, random: Random): Omit<Pla
     case 'stop-consumer':
       return { target: consumer(), forMs: Math.round(options.leaseMs * 1.5) };
     case 'restart':
-      return { target: anyone(), forMs: 0 };
+      // One after the other, as a rolling deployment does.
+      return { target: inTurn(options, i), forMs: 0 };
     case 'swallow-reply':
       // Most are replies to our own scripts (1), some to whatever comes, BullMQ's included (0).
       return { target: anyone(), forMs: 0, value: random.chance(0.75) ? 1 : 0 };
@@ -92,6 +94,11 @@ function detailsOf(fault: Fault, options: PlanOptions, random: Random): Omit<Pla
   }
 }
 
+function inTurn({ producers, consumers }: PlanOptions, i: number): string {
+  const place = i % (producers + consumers);
+  return place < producers ? producerName(place) : consumerName(place - producers);
+}
+
 function detailsOfShared(
   fault: Exclude<Fault, `${'kill' | 'stop'}-${'producer' | 'consumer'}`>,
   options: PlanOptions,
@@ -104,6 +111,8 @@ function detailsOfShared(
       return { forMs: random.whole(800, 2_500), value: random.whole(16, 128) * 1024 };
     case 'limit':
       return { forMs: random.whole(500, 2_500), value: Math.max(1, Math.round(options.limit * (0.2 + random.next() * 1.2))) };
+    case 'obliterate':
+      return { forMs: 0, value: random.whole(0, 1) };
     case 'pause':
       return { forMs: random.whole(300, 1_200), value: random.whole(1, 3) };
     default:

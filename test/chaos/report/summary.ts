@@ -1,7 +1,7 @@
 import { duplicateAllowance } from '../check/verdict.js';
 import type { Findings } from '../check/check.js';
 import type { History } from '../history/history.js';
-import { FAULTS } from '../plan/faults.js';
+import { FAULTS, hits } from '../plan/faults.js';
 
 /** The result of one run in plain values: what `--json` prints, and the table is made of. */
 export interface RunSummary {
@@ -63,8 +63,16 @@ function figuresOfMachine(history: History, { recovery }: Findings): Record<stri
     peakProducerMb: megabytes(history.peakBytes.producer),
     peakConsumerMb: megabytes(history.peakBytes.consumer),
     peakRedisMb: megabytes(history.usedMemory.max),
-    stalls: history.stalls.length,
+    stalls: stallsOfMachine(history),
   };
+}
+
+/** A process that we stopped did not stall. */
+function stallsOfMachine({ stalls, faults }: History): number {
+  const stops = faults.filter(({ fault }) => fault === 'stop-consumer' || fault === 'stop-producer');
+  const during = (at: number, who: string) =>
+    stops.some((stop) => hits(stop, who) && at >= stop.fromUs && at <= stop.toUs + 1_000_000);
+  return stalls.filter(({ at, who }) => !during(at, who)).length;
 }
 
 function faultsDone({ faults }: History): Record<string, number> {

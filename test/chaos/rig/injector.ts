@@ -106,7 +106,9 @@ export class Injector {
       case 'memory':
         return this.#alone(fault, () => this.#lasting(forMs, this.#operator.squeezeMemory(value), () => this.#operator.freeMemory()));
       case 'obliterate':
-        return this.#alone(fault, () => this.#orSkip(this.#operator.obliterate()));
+        return this.#alone(fault, () => this.#orSkip(this.#operator.loseBells(value === 1)));
+      case 'cut-signals':
+        return this.#alone(fault, () => this.#orSkip(this.#operator.cutSignals()));
       case 'limit':
         return this.#alone(fault, () => this.#lasting(forMs, this.#operator.setLimit(value), () => this.#operator.resetLimit()));
       case 'pause':

@@ -5,7 +5,7 @@ import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { Journal } from '../history/journal.js';
 import type { StoreLine } from '../history/lines.js';
-import { BUFFER_NAME, bufferSpec, type ChaosItem, type RunOptions } from '../options.js';
+import { BUFFER_NAME, bufferSpec, type ChaosItem, KEY_PREFIX, type RunOptions } from '../options.js';
 import { memoized, recorded } from '../process/recording.js';
 import { watchSends } from '../process/send-counter.js';
 import { witnessStore } from '../process/witness-store.js';
@@ -53,8 +53,14 @@ export class Operator {
     await patiently(() => this.#redis.config('SET', 'maxmemory', '0'));
   }
 
-  async obliterate(): Promise<void> {
-    await this.#queue.obliterate({ force: true });
+  /** By BullMQ's own means, or by deleting its lists: then its job keys stay, and with them the ids it thinks are taken. */
+  async loseBells(byDeletion: boolean): Promise<void> {
+    if (!byDeletion) await this.#queue.obliterate({ force: true });
+    else await this.#redis.unlink(...['wait', 'active', 'marker'].map((list) => `${KEY_PREFIX}flush:${list}`));
+  }
+
+  async cutSignals(): Promise<void> {
+    await this.#redis.client('KILL', 'TYPE', 'PUBSUB');
   }
 
   async setLimit(limit: number): Promise<void> {
@@ -72,6 +78,11 @@ export class Operator {
 
   async resume(): Promise<void> {
     await patiently(() => this.#admin.resume());
+  }
+
+  /** Without a second attempt: it must work on a full Redis too. */
+  async resumeNow(): Promise<void> {
+    await this.#admin.resume();
   }
 
   async close(): Promise<void> {

@@ -8,35 +8,40 @@ type Start = typeof import('../../../scripts/redis.mjs').startRedisServer;
 
 const PATIENCE_MS = 60_000;
 
+/** How the server of a run differs from the usual one. */
+export interface RedisSetup {
+  readonly appendFsync?: 'everysec' | 'always';
+  /** Of the server process alone, such as `LD_PRELOAD`. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Done to the files of a server that was killed, before it is started again. */
+  readonly afterKill?: (dir: string) => void;
+}
+
 /** A redis-server of the run's own, with an append-only file, that can be killed and comes back at the same place. */
 export class ChaosRedis {
   readonly #start: Start;
-  readonly #args: readonly string[];
+  readonly #setup: RedisSetup;
   #server: RedisServer;
   #stopped = false;
 
-  private constructor(start: Start, args: readonly string[], server: RedisServer) {
+  private constructor(start: Start, setup: RedisSetup, server: RedisServer) {
     this.#start = start;
-    this.#args = args;
+    this.#setup = setup;
     this.#server = server;
   }
 
-  static async open(appendFsync: 'everysec' | 'always' = 'everysec'): Promise<ChaosRedis> {
+  static async open(setup: RedisSetup = {}): Promise<ChaosRedis> {
     const { startRedisServer } = (await importFromRoot('scripts/redis.mjs')) as { startRedisServer: Start };
-    const args = ['--appendonly', 'yes', '--appendfsync', appendFsync, '--maxmemory-policy', 'noeviction'];
-    return new ChaosRedis(startRedisServer, args, await startRedisServer({ args }));
+    const start: Start = (options) => withEnvironment(setup.environment, () => startRedisServer(options));
+    return new ChaosRedis(start, setup, await start({ args: argsOf(setup) }));
   }
 
   get url(): string {
     return this.#server.url;
   }
 
-  get port(): number {
-    return this.#server.port;
-  }
-
-  get pid(): number {
-    return this.#server.pid;
+  get dir(): string {
+    return this.#server.dir;
   }
 
   /** A connection of the rig's own, past every proxy. */
@@ -55,9 +60,10 @@ export class ChaosRedis {
   async killAndRestart(pauseMs: number): Promise<{ readonly startedUs: number }> {
     const { port, dir } = this.#server;
     await this.#server.kill('SIGKILL');
+    this.#setup.afterKill?.(dir);
     await delay(pauseMs);
     const startedUs = nowUs();
-    this.#server = await this.#start({ args: this.#args, port, dir });
+    this.#server = await this.#start({ args: argsOf(this.#setup), port, dir });
     if (this.#stopped) await this.#server.stop();
     return { startedUs };
   }
@@ -78,5 +84,23 @@ export async function patiently<R>(run: () => Promise<R>, patienceMs = PATIENCE_
       if (performance.now() > until) throw error;
     }
     await delay(20);
+  }
+}
+
+function argsOf({ appendFsync = 'everysec' }: RedisSetup): string[] {
+  return ['--appendonly', 'yes', '--appendfsync', appendFsync, '--maxmemory-policy', 'noeviction'];
+}
+
+/** What starts meanwhile inherits these variables. So nothing else may be started just then. */
+async function withEnvironment<R>(variables: Readonly<Record<string, string>> = {}, run: () => Promise<R>): Promise<R> {
+  const before = Object.keys(variables).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, variables);
+  try {
+    return await run();
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
   }
 }

@@ -8,6 +8,7 @@ import { parseOptions } from '../../../packages/core/src/domain/config.js';
 import { configFields, statedFields } from '../../../packages/core/src/domain/config-fields.js';
 import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
 import { ledgerFaults } from '../../conformance/ledger-check.js';
+import { latestEndMs, withLoopLag } from '../../support/loop-lag.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 
 type Connection = Parameters<typeof openRedisStore>[1];
@@ -130,10 +131,13 @@ export async function expectUnavailable(
   deadlineMs: number,
   call: () => Promise<unknown>,
 ): Promise<StoreUnavailableError> {
-  const { error, ms } = await timed(call);
+  const {
+    value: { error, ms },
+    lagMs,
+  } = await withLoopLag(() => timed(call));
   expect(error).toBeInstanceOf(StoreUnavailableError);
   expect(ms).toBeGreaterThan(deadlineMs * 0.7);
-  expect(ms).toBeLessThan(deadlineMs + Math.max(deadlineMs / 10, 50));
+  expect(ms).toBeLessThan(latestEndMs(deadlineMs, lagMs));
   return error as StoreUnavailableError;
 }
 

@@ -1,0 +1,23 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+const RESOLUTION_MS = 10;
+
+/**
+ * Runs something, and tells by how much the event loop was late at worst meanwhile: a process that does not get the
+ * processor can't keep a deadline, and that is not what the tests of deadlines are about.
+ */
+export async function withLoopLag<T>(run: () => Promise<T>): Promise<{ readonly value: T; readonly lagMs: number }> {
+  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  delays.enable();
+  try {
+    const value = await run();
+    return { value, lagMs: Math.max(0, delays.max / 1e6 - RESOLUTION_MS) };
+  } finally {
+    delays.disable();
+  }
+}
+
+/** The latest at which a call with this deadline may end: a tenth or 50 ms later, and the lag. */
+export function latestEndMs(deadlineMs: number, lagMs: number): number {
+  return deadlineMs + Math.max(deadlineMs / 10, 50) + lagMs;
+}
