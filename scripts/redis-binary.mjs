@@ -1,15 +1,16 @@
 // Finds a Redis or Valkey server program, or fetches the distribution's packages into a user cache: no root, no service.
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { homedir, tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const SERVERS = ['valkey-server', 'redis-server'];
 const OLDEST_MAJOR = 7; // the scripts use flags that came with Redis 7.0
 
-const cacheDir = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'backpressure');
+// Absolute even where HOME is empty: apt takes a relative path from the root.
+const cacheDir = resolve(process.env.XDG_CACHE_HOME || join(homedir() || tmpdir(), '.cache'), 'backpressure');
 const cacheRoot = join(cacheDir, 'root');
 
 /** The server on PATH, else the one in the cache; undefined when there is none. */

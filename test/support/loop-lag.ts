@@ -17,7 +17,10 @@ export async function withLoopLag<T>(run: () => Promise<T>): Promise<{ readonly 
   }
 }
 
-/** The latest at which a call with this deadline may end: a tenth or 50 ms later, and the lag. */
+/**
+ * The latest at which a call with this deadline may end: a tenth or 50 ms later, and the lag twice, since the loop may be
+ * late when the timer is set and when it fires.
+ */
 export function latestEndMs(deadlineMs: number, lagMs: number): number {
-  return deadlineMs + Math.max(deadlineMs / 10, 50) + lagMs;
+  return deadlineMs + Math.max(deadlineMs / 10, 50) + 2 * lagMs;
 }
