@@ -1,3 +1,4 @@
+import { printableBar, runBars } from './bars/bars.js';
 import { HELP, parseCommand, UsageError } from './command-line.js';
 import { execute } from './execute.js';
 import { allCaught, printableMutants, runMutants } from './mutants/run-mutants.js';
@@ -18,6 +19,11 @@ async function main(): Promise<number> {
     const results = await runMutants(command.names, command.options.seed, context);
     process.stdout.write(`${command.json ? JSON.stringify(results) : printableMutants(results)}\n`);
     return allCaught(results) ? 0 : 1;
+  }
+  if (command.mode === 'bars') {
+    const results = await runBars(command.names, command.options.seed, context);
+    process.stdout.write(`${command.json ? JSON.stringify(results) : results.map(printableBar).join('\n')}\n`);
+    return results.every(({ violations }) => violations.length === 0) ? 0 : 1;
   }
   const { summary } = await execute(command.options, context);
   process.stdout.write(`${command.json ? JSON.stringify(summary) : printable(summary)}\n`);

@@ -40,9 +40,12 @@ const FLAG = { type: 'boolean' } as const;
 /** @throws UsageError that names the option */
 export function parseCommand(argv: readonly string[]): Command {
   const { values, positionals } = parse(argv);
-  const number = (name: 'seconds' | 'seed' | 'producers' | 'lanes' | 'consumers' | 'concurrency' | 'limit' | 'batch', fallback: number) =>
-    wholeNumber(name, values[name], fallback);
-  const limitBytes = values['limit-bytes'] === undefined ? undefined : wholeNumber('limit-bytes', values['limit-bytes'], 0);
+  const number = (
+    name: 'seconds' | 'seed' | 'producers' | 'lanes' | 'consumers' | 'concurrency' | 'limit' | 'batch',
+    fallback: number,
+  ) => wholeNumber(name, values[name], fallback);
+  const limitBytes =
+    values['limit-bytes'] === undefined ? undefined : wholeNumber('limit-bytes', values['limit-bytes'], 0);
   const options: RunOptions = {
     ...DEFAULT_OPTIONS,
     seconds: number('seconds', DEFAULT_OPTIONS.seconds),
@@ -64,7 +67,8 @@ export function parseCommand(argv: readonly string[]): Command {
   };
   const mode = values.help ? 'help' : values.bars ? 'bars' : values.mutants ? 'mutants' : 'run';
   const names = positionals.flatMap((text) => text.split(',')).filter((name) => name !== '');
-  if (names.length > 0 && mode !== 'bars' && mode !== 'mutants') throw new UsageError(`unexpected argument: ${names[0]}`);
+  if (names.length > 0 && mode !== 'bars' && mode !== 'mutants')
+    throw new UsageError(`unexpected argument: ${names[0]}`);
   return { mode, names, options, json: values.json === true };
 }
 
@@ -74,9 +78,26 @@ function parse(argv: readonly string[]) {
       args: argv.filter((arg) => arg !== '--'),
       allowPositionals: true,
       options: {
-        seconds: TEXT, seed: TEXT, producers: TEXT, lanes: TEXT, consumers: TEXT, concurrency: TEXT, limit: TEXT,
-        'limit-bytes': TEXT, batch: TEXT, 'lease-ms': TEXT, strategy: TEXT, faults: TEXT, mutant: TEXT,
-        calm: FLAG, 'no-record': FLAG, bars: FLAG, mutants: FLAG, keep: FLAG, json: FLAG, help: FLAG,
+        seconds: TEXT,
+        seed: TEXT,
+        producers: TEXT,
+        lanes: TEXT,
+        consumers: TEXT,
+        concurrency: TEXT,
+        limit: TEXT,
+        'limit-bytes': TEXT,
+        batch: TEXT,
+        'lease-ms': TEXT,
+        strategy: TEXT,
+        faults: TEXT,
+        mutant: TEXT,
+        calm: FLAG,
+        'no-record': FLAG,
+        bars: FLAG,
+        mutants: FLAG,
+        keep: FLAG,
+        json: FLAG,
+        help: FLAG,
       },
     });
   } catch (error) {
@@ -104,7 +125,8 @@ function ratesOf(list: string): RunOptions['rates'] {
   for (const entry of list.split(',')) {
     const [name, rate = '1'] = entry.split(':');
     const fault = FAULTS.find((each) => each === name);
-    if (fault === undefined || !(Number(rate) > 0)) throw new UsageError(`--faults: unknown or without a rate: ${entry}`);
+    if (fault === undefined || !(Number(rate) > 0))
+      throw new UsageError(`--faults: unknown or without a rate: ${entry}`);
     rates[fault] = Number(rate);
   }
   return rates;

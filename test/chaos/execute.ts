@@ -1,6 +1,6 @@
+import type { Findings } from './check/check.js';
 import { check } from './check/check.js';
 import { violationsOf } from './check/verdict.js';
-import type { Findings } from './check/check.js';
 import type { History } from './history/history.js';
 import type { RunOptions } from './options.js';
 import { type RunSummary, summarize } from './report/summary.js';

@@ -25,14 +25,17 @@ function numberOf({ name }: Bar): number {
 /** Runs the bars of these names, one after the other; all, when none is given. @throws Error for a name that is none */
 export async function runBars(names: readonly string[], seed: number, context: RunContext): Promise<BarResult[]> {
   const unknown = names.find((name) => !BARS.some((bar) => matches(bar, name)));
-  if (unknown !== undefined) throw new Error(`No bar ${unknown}; there are ${BARS.map(({ name }) => name).join(', ')}.`);
+  if (unknown !== undefined)
+    throw new Error(`No bar ${unknown}; there are ${BARS.map(({ name }) => name).join(', ')}.`);
   const wanted = names.length === 0 ? BARS : BARS.filter((bar) => names.some((name) => matches(bar, name)));
   const results: BarResult[] = [];
   for (const bar of wanted) {
     context.signal?.throwIfAborted();
     const { name, title, must } = bar;
     context.log(`${name}: ${title}`);
-    const outcome = await bar.run(seed, context).catch((error: unknown) => ({ violations: [String(error)], figures: {} }));
+    const outcome = await bar
+      .run(seed, context)
+      .catch((error: unknown) => ({ violations: [String(error)], figures: {} }));
     results.push({ name, title, must, seed, ...outcome });
     context.log(printableBar(results.at(-1) as BarResult));
   }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { nowUs } from '../clock.js';
 import { examine } from '../execute.js';
 import type { History } from '../history/history.js';
-import { nowUs } from '../clock.js';
 import { DEFAULT_OPTIONS } from '../options.js';
 import { isEmpty, onStage, type Stage, untilSampled } from '../rig/stage.js';
 import type { Bar } from './bar.js';
@@ -25,7 +25,14 @@ export const FULL_MEMORY: Bar = {
   must: `pushes refused as unavailable; the backlog drains to 0 with maxmemory as it is; at most ${MAX_ERRORS_PER_SECOND} errors per process and second`,
   run: async (seed, context) => {
     const course: Course = { backlog: 0, drainedMs: Infinity, fullFromUs: 0, fullToUs: 0 };
-    const options = { ...DEFAULT_OPTIONS, seed, limit: 1_000_000, strategy: 'drop_newest' as const, failures: 0, record: false };
+    const options = {
+      ...DEFAULT_OPTIONS,
+      seed,
+      limit: 1_000_000,
+      strategy: 'drop_newest' as const,
+      failures: 0,
+      record: false,
+    };
     const history = await onStage(options, context, (stage) => fillAndDrain(stage, course));
     const { summary } = await examine(history);
     const refused = unavailableWhileFull(history, course);
@@ -36,7 +43,12 @@ export const FULL_MEMORY: Bar = {
       ...(Number.isFinite(course.drainedMs) ? [] : ['the backlog did not drain']),
       ...(errorRate <= MAX_ERRORS_PER_SECOND ? [] : [`${errorRate} errors in a second in one process`]),
     ];
-    const figures = { backlog: course.backlog, refusedAsUnavailable: refused, drainedMs: course.drainedMs, worstErrorsPerSecond: errorRate };
+    const figures = {
+      backlog: course.backlog,
+      refusedAsUnavailable: refused,
+      drainedMs: course.drainedMs,
+      worstErrorsPerSecond: errorRate,
+    };
     return { violations, figures };
   },
 };
@@ -46,11 +58,15 @@ async function fillAndDrain({ operator, fleet, sampler }: Stage, course: Course)
   await operator.squeezeMemory(ROOM_BYTES);
   let before = -1;
   // Full is when nothing more is admitted, though everybody pushes.
-  await untilSampled(sampler, ({ ready, inFlight }) => {
-    const grows = ready + inFlight > before;
-    before = ready + inFlight;
-    return !grows && before > 1_000;
-  }, FILL_MS);
+  await untilSampled(
+    sampler,
+    ({ ready, inFlight }) => {
+      const grows = ready + inFlight > before;
+      before = ready + inFlight;
+      return !grows && before > 1_000;
+    },
+    FILL_MS,
+  );
   course.backlog = before;
   course.fullFromUs = nowUs();
   await delay(STAY_FULL_MS);

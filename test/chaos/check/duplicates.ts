@@ -28,7 +28,9 @@ interface Delivery {
 type Verdict = 'explained' | 'unexplained' | 'after ack' | 'double ack' | 'stall';
 
 /** Looks at each item that was flushed more than once, and asks of each earlier flush why it did not count. */
-export function judgeDuplicates(history: Pick<History, 'flushes' | 'calls' | 'faults' | 'stalls' | 'options'>): DuplicateFindings {
+export function judgeDuplicates(
+  history: Pick<History, 'flushes' | 'calls' | 'faults' | 'stalls' | 'options'>,
+): DuplicateFindings {
   const stories = batchStories(history.calls);
   const counts: Record<Verdict, number> = { explained: 0, unexplained: 0, 'after ack': 0, 'double ack': 0, stall: 0 };
   const examples: string[] = [];
@@ -81,6 +83,11 @@ function judge(earlier: Delivery, later: Delivery, history: Parameters<typeof ju
   const [first, second] = before.takenFrom <= after.takenFrom ? [before, after] : [after, before];
   // It failed or was given back, so it was due at once.
   if (first.as === 'failed' || first.as === 'released') return 'explained';
+  // Leases go by the clock of Redis: when that jumps they end with it, or last.
+  const jumped = history.faults.some(
+    ({ fault, fromUs, toUs }) => fault === 'clock-jump' && fromUs <= second.takenBy && toUs >= first.takenFrom,
+  );
+  if (jumped) return 'explained';
   const leaseUs = history.options.leaseMs * 1_000;
   if (second.takenBy < first.takenFrom + leaseUs - LEASE_SLACK_US) return 'unexplained';
   return causeOf(first, second, history);
@@ -92,12 +99,17 @@ function isAcked({ as, settledAt }: BatchStory): boolean {
 }
 
 /** What kept the first taker from settling before the second one took over. */
-function causeOf(first: BatchStory, second: BatchStory, { faults, stalls }: Parameters<typeof judgeDuplicates>[0]): Verdict {
+function causeOf(
+  first: BatchStory,
+  second: BatchStory,
+  { faults, stalls }: Parameters<typeof judgeDuplicates>[0],
+): Verdict {
   const [from, to] = [first.takenFrom, second.takenBy];
   const hit = faults.some(
-    (fault) =>
-      fault.fromUs <= to && fault.toUs >= from && (hits(fault, first.who) || fault.fault === 'kill-redis'),
+    (fault) => fault.fromUs <= to && fault.toUs >= from && (hits(fault, first.who) || fault.fault === 'kill-redis'),
   );
   if (hit) return 'explained';
-  return stalls.some(({ who, at, ms }) => who === first.who && at - ms * 1_000 <= to && at >= from) ? 'stall' : 'unexplained';
+  return stalls.some(({ who, at, ms }) => who === first.who && at - ms * 1_000 <= to && at >= from)
+    ? 'stall'
+    : 'unexplained';
 }

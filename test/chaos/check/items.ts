@@ -76,7 +76,7 @@ export function countItems({ pushes, flushes, rest }: Pick<History, 'pushes' | '
 }
 
 /** The end of each item; `undefined` for one whose producer was killed meanwhile. */
-function endsOfItems(pushes: readonly Push[]): Map<string, PushEnd | undefined> {
+export function endsOfItems(pushes: readonly Push[]): Map<string, PushEnd | undefined> {
   const ends = new Map<string, PushEnd | undefined>();
   for (const { stem, first, count, end } of pushes) {
     for (let i = 0; i < count; i++) ends.set(`${stem}.${first + i}`, end?.ends[i] as PushEnd | undefined);

@@ -50,6 +50,7 @@ export function operationsOf(calls: History['calls']): Operations {
   const done: Operation[] = [];
   const open: OpenCall[] = [];
   const asked = batchIdsAskedFor(calls);
+  const takers = firstTakers(calls);
   for (const repeated of byKey(calls).values()) {
     const from = Math.min(...repeated.map(({ call }) => call.at));
     const answered = repeated.filter(({ end }) => end?.kind === 'reply').sort((a, b) => endAt(a) - endAt(b));
@@ -64,7 +65,7 @@ export function operationsOf(calls: History['calls']): Operations {
     const again = repeated.length > 1 || (op === 'take' && asked.has(key));
     // A take that was sent twice is answered twice: the batch is the same, the moment of the second is another.
     const once = !again && end.sends === 1;
-    const parts = partsOf(first, end, from, once);
+    const parts = partsOf(first, onlyFresh(end, takers), from, once);
     done.push(...parts.done);
     open.push(...parts.open);
   }
@@ -123,6 +124,31 @@ function batchIdsAskedFor(calls: History['calls']): Set<string> {
   return new Set(ids);
 }
 
+/** Which batch each item at the head of a batch was in first. */
+function firstTakers(calls: History['calls']): Map<string, string> {
+  const takers = new Map<string, string>();
+  const inOrder = [...calls].sort((a, b) => a.call.at - b.call.at);
+  for (const { end } of inOrder) {
+    const effects = end?.kind === 'reply' ? [end.effect, end.effect.next?.effect] : [];
+    for (const effect of effects) {
+      const { head, batch } = effect ?? {};
+      if (head !== undefined && batch !== undefined && !takers.has(head)) takers.set(head, batch);
+    }
+  }
+  return takers;
+}
+
+/** A batch that was given back untried is taken again as it was, untried; but its items do not come from the lanes. */
+function onlyFresh(end: ReplyLine, takers: ReadonlyMap<string, string>): ReplyLine {
+  const fresh = (effect: Effect): Effect => {
+    const { takenUntried = 0, head = '', batch } = effect;
+    return takers.get(head) === batch || takenUntried === 0 ? effect : { ...effect, takenUntried: 0 };
+  };
+  const { next } = end.effect;
+  const effect = fresh(end.effect);
+  return { ...end, effect: next === undefined ? effect : { ...effect, next: { ...next, effect: fresh(next.effect) } } };
+}
+
 function wasRefused({ call, end }: StoreCall): boolean {
   return call.op === 'take' && end?.kind === 'reply' && end.effect.batch === undefined;
 }
@@ -135,8 +161,8 @@ function endAt({ end }: StoreCall): number {
   return end?.at ?? Infinity;
 }
 
-function changeOf({ accepted = 0, evicted = 0, flushed = 0, dead = 0, takenFresh = 0 }: Effect): Change {
-  return { size: accepted - evicted - flushed - dead, ready: accepted - evicted - takenFresh, accepted };
+function changeOf({ accepted = 0, evicted = 0, flushed = 0, dead = 0, takenUntried = 0 }: Effect): Change {
+  return { size: accepted - evicted - flushed - dead, ready: accepted - evicted - takenUntried, accepted };
 }
 
 function sum(one: Change, other: Change): Change {

@@ -9,7 +9,9 @@ export interface RecoveryTimes {
   readonly redeliveryMs: readonly number[];
 }
 
-export function recoveryTimes(history: Pick<History, 'restarts' | 'pushes' | 'faults' | 'calls' | 'flushes'>): RecoveryTimes {
+export function recoveryTimes(
+  history: Pick<History, 'restarts' | 'pushes' | 'faults' | 'calls' | 'flushes'>,
+): RecoveryTimes {
   return { admittingMs: admittingAfter(history), redeliveryMs: redeliveryAfter(history) };
 }
 

@@ -7,6 +7,8 @@ import type {
   GateRequest,
   ItemSettlement,
   PushItem,
+  SettleRequest,
+  TicketRequest,
 } from '@backpressure/core/store';
 
 /** One script call as Redis recorded it. */
@@ -35,31 +37,24 @@ function whole(value: unknown): unknown {
 }
 
 /** The same call upon another store: the inverse of what the Redis store encodes, written from the headers of the scripts. */
-export function callUpon(store: BufferStore, { script, session, args }: RecordedCall): Promise<unknown> {
-  const arg = (i: number) => args[i] ?? '';
+export function callUpon(store: BufferStore, call: RecordedCall): Promise<unknown> {
+  const { script, session, args } = call;
+  const [first = '', second = ''] = args;
   switch (script) {
-    case 'push':
-      return store.push({ token: { session, seq: Number(arg(0)) }, items: args.slice(2).map((text, i) => offerOf(text, arg(1)[i])) });
+    case 'push': {
+      const items = args.slice(2).map((text, i) => offerOf(text, second[i]));
+      return store.push({ token: { session, seq: Number(first) }, items });
+    }
     case 'take':
-      return store.take({ batchId: arg(0) });
+      return store.take({ batchId: first });
     case 'settle':
-      return store.settle({
-        token: { session, seq: Number(arg(0)) },
-        batchId: arg(1),
-        settlement: settlementOf(arg(2), arg(7), args.slice(8)),
-        latencyMs: arg(3) === '' ? undefined : Number(arg(3)),
-        jitter: Number(arg(4)),
-        minRetryDelayMs: Number(arg(5)),
-        ...(arg(6) === '' ? {} : { next: { batchId: arg(6) } }),
-      });
+      return store.settle(settleOf(call));
     case 'extend':
-      return store.extend({ batchId: arg(0) });
+      return store.extend({ batchId: first });
     case 'ticket':
-      return arg(0) === 'renew'
-        ? store.ticket({ action: 'renew', ids: args.slice(3) })
-        : store.ticket({ action: 'cancel', token: { session, seq: Number(arg(1)) }, ids: args.slice(3), reason: arg(2) as 'timeout' | 'aborted' });
+      return store.ticket(ticketOf(call));
     case 'heartbeat':
-      return store.heartbeat({ node: nodeOf(arg(0)), ttlMs: Number(arg(1)) });
+      return store.heartbeat({ node: nodeOf(first), ttlMs: Number(second) });
     case 'gate':
       return store.gate(gateOf(args));
     case 'purge':
@@ -71,20 +66,43 @@ export function callUpon(store: BufferStore, { script, session, args }: Recorded
   }
 }
 
+function settleOf({ session, args }: RecordedCall): SettleRequest {
+  const [seq, batchId = '', kind = '', latencyMs, jitter, minRetryDelayMs, nextId, outcomes = '', ...causes] = args;
+  return {
+    token: { session, seq: Number(seq) },
+    batchId,
+    settlement: settlementOf(kind, outcomes, causes),
+    latencyMs: latencyMs === '' ? undefined : Number(latencyMs),
+    jitter: Number(jitter),
+    minRetryDelayMs: Number(minRetryDelayMs),
+    ...(nextId === undefined || nextId === '' ? {} : { next: { batchId: nextId } }),
+  };
+}
+
+function ticketOf({ session, args: [action, seq, reason, ...ids] }: RecordedCall): TicketRequest {
+  if (action === 'renew') return { action, ids };
+  return { action: 'cancel', token: { session, seq: Number(seq) }, ids, reason: reason as 'timeout' | 'aborted' };
+}
+
 const WAITS = { n: 'never', e: 'enqueue', h: 'held' } as const;
 const LANES = { h: 'high', n: 'normal', l: 'low' } as const;
 
 /** An offer was cut after id and lane; what follows is the length of its payload. */
 function offerOf(text: string, wait = 'n'): PushItem {
   const lane = LANES[text[27] as keyof typeof LANES];
-  return { id: text.slice(0, 27), lane, payload: 'x'.repeat(Number(text.slice(28))), wait: WAITS[wait as keyof typeof WAITS] };
+  return {
+    id: text.slice(0, 27),
+    lane,
+    payload: 'x'.repeat(Number(text.slice(28))),
+    wait: WAITS[wait as keyof typeof WAITS],
+  };
 }
 
 function settlementOf(kind: string, outcomes: string, causes: readonly string[]): BatchSettlement {
   if (kind === 'failed') return { kind, cause: causes[0] ?? '' };
   if (kind !== 'items') return { kind: kind as 'acked' | 'released' };
   const left = [...causes];
-  const items = [...outcomes].map((outcome): ItemSettlement => {
+  const items = Array.from(outcomes, (outcome): ItemSettlement => {
     if (outcome === 'a') return { outcome: 'acked' };
     return { outcome: outcome === 'd' ? 'dead' : 'retry', cause: left.shift() ?? '' };
   });

@@ -20,13 +20,19 @@ export function judgeRest({ rest, residue, options }: History, items: ItemTotals
   const accepted = Number(rest.state.accepted ?? 0);
   const { admitted, indeterminate, flushed, recovered } = items;
   rule(accepted >= admitted, `${accepted} counted as accepted, though producers were told of ${admitted}`);
-  rule(accepted <= admitted + indeterminate, `${accepted} counted as accepted, though at most ${admitted + indeterminate} can have been`);
+  rule(
+    accepted <= admitted + indeterminate,
+    `${accepted} counted as accepted, though at most ${admitted + indeterminate} can have been`,
+  );
   if (options.strategy === 'block' || options.strategy === 'drop_newest') {
     // Nothing may be discarded here: what was accepted is what was flushed, and both are what the items say.
     const counted = Number(rest.state.flushed ?? 0);
     rule(accepted === flushed, `${accepted} counted as accepted, ${flushed} different items flushed`);
     rule(counted === flushed, `${counted} counted as flushed, ${flushed} different items flushed`);
-    rule(accepted === admitted + recovered, `${accepted} counted as accepted, ${admitted} admitted and ${recovered} recovered`);
+    rule(
+      accepted === admitted + recovered,
+      `${accepted} counted as accepted, ${admitted} admitted and ${recovered} recovered`,
+    );
   }
   rule(residue.keys.length === 0, `keys are left: ${residue.keys.slice(0, 5).join(', ')}`);
   rule(residue.expiring.length === 0, `keys of the ledger would expire: ${residue.expiring.slice(0, 5).join(', ')}`);

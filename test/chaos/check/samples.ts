@@ -43,10 +43,18 @@ export function judgeSamples(samples: readonly Sample[]): SampleFindings {
  */
 function overLimit(sample: Sample, before: Sample | undefined): string | undefined {
   const size = sizeOf(sample);
-  const allowed = Math.max(sample.limit, allowedBefore(sample, before, sizeOf, ({ limit }) => limit));
+  const allowed = Math.max(
+    sample.limit,
+    allowedBefore(sample, before, sizeOf, ({ limit }) => limit),
+  );
   if (size > allowed) return `${size} items, ${allowed} allowed`;
   if (sample.limitBytes === undefined) return undefined;
-  const bytesBefore = allowedBefore(sample, before, ({ bytes }) => bytes, ({ limitBytes }) => limitBytes ?? 0);
+  const bytesBefore = allowedBefore(
+    sample,
+    before,
+    ({ bytes }) => bytes,
+    ({ limitBytes }) => limitBytes ?? 0,
+  );
   const allowedBytes = Math.max(sample.limitBytes, bytesBefore);
   return sample.bytes > allowedBytes ? `${sample.bytes} bytes, ${allowedBytes} allowed` : undefined;
 }

@@ -42,16 +42,20 @@ function errorsOf({ pushes }: History): string[] {
 export function duplicateAllowance({ faults, options }: History): number {
   const inHand = options.concurrency * options.batch;
   const ofConsumers = faults.filter(({ target, skipped }) => target?.startsWith('c') && skipped === undefined).length;
-  const longOutages = faults.filter(({ fault, fromUs, toUs }) => fault === 'kill-redis' && toUs - fromUs > options.leaseMs * 1_000);
+  const longOutages = faults.filter(
+    ({ fault, fromUs, toUs }) => fault === 'kill-redis' && toUs - fromUs > options.leaseMs * 1_000,
+  );
   return inHand * (ofConsumers + longOutages.length * options.consumers);
 }
 
 function tooManyDuplicates(history: History, { items }: Findings): string[] {
   const allowed = duplicateAllowance(history);
   const found: string[] = [];
-  if (items.duplicates > allowed) found.push(`duplicates: ${items.duplicates}, and the faults explain at most ${allowed}`);
+  if (items.duplicates > allowed)
+    found.push(`duplicates: ${items.duplicates}, and the faults explain at most ${allowed}`);
   const share = items.flushed === 0 ? 0 : items.duplicates / items.flushed;
   // A short run has more faults per item than the share was set for.
-  if (share > MAX_DUPLICATE_SHARE && history.options.seconds >= 30) found.push(`duplicates: ${(share * 100).toFixed(2)} % of the flushes`);
+  if (share > MAX_DUPLICATE_SHARE && history.options.seconds >= 30)
+    found.push(`duplicates: ${(share * 100).toFixed(2)} % of the flushes`);
   return found;
 }

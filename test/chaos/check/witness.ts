@@ -1,7 +1,7 @@
 import { nextState } from '@backpressure/core/store';
+import type { History } from '../history/history.js';
 import { bufferSpec, type RunOptions } from '../options.js';
 import { batchStories } from './batches.js';
-import type { History } from '../history/history.js';
 import type { Operation, Operations } from './operations.js';
 
 /** What the order says that Redis itself hands out with each reply. */
@@ -91,7 +91,8 @@ function compareNeighbours(sure: readonly Operation[], options: RunOptions, note
 function stepFault({ seen: was }: Operation, { seen, change, op }: Operation, options: RunOptions): string | undefined {
   if (op !== 'purge') {
     if (was.size + change.size !== seen.size) return `size ${was.size} ${signed(change.size)} is not ${seen.size}`;
-    if (was.ready + change.ready !== seen.ready) return `ready ${was.ready} ${signed(change.ready)} is not ${seen.ready}`;
+    if (was.ready + change.ready !== seen.ready)
+      return `ready ${was.ready} ${signed(change.ready)} is not ${seen.ready}`;
   }
   if (change.accepted > 0 && seen.size > seen.limit) return `accepted into ${seen.size} of ${seen.limit}`;
   if (change.accepted > 0 && was.size > was.limit) return `accepted though ${was.size} of ${was.limit} were there`;
@@ -105,9 +106,12 @@ function stateFault(was: Operation['seen'], seen: Operation['seen'], options: Ru
   const marks = { lowWatermark: 0.5, highWatermark: 0.8, hysteresis: 0.05, maxItemBytes };
   const fill = { size: seen.size, bytes: seen.bytes, maxBufferSize: seen.limit, maxBufferBytes: seen.limitBytes };
   const expected = nextState(was.state as Parameters<typeof nextState>[0], fill, marks);
-  if (expected !== seen.state) return `state ${seen.state} at ${seen.size} of ${seen.limit} after ${was.state}, not ${expected}`;
+  if (expected !== seen.state)
+    return `state ${seen.state} at ${seen.size} of ${seen.limit} after ${was.state}, not ${expected}`;
   const moved = was.state === seen.state ? 0 : 1;
-  return seen.stateEpoch >= was.stateEpoch + moved ? undefined : `state epoch ${seen.stateEpoch} after ${was.stateEpoch}`;
+  return seen.stateEpoch >= was.stateEpoch + moved
+    ? undefined
+    : `state epoch ${seen.stateEpoch} after ${was.stateEpoch}`;
 }
 
 function countGaps(sure: readonly Operation[]): number {

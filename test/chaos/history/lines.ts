@@ -110,9 +110,11 @@ export interface Effect {
   readonly accepted?: number;
   readonly evicted?: number;
   readonly refused?: number;
-  /** Fresh items that were taken (a batch that was never tried). */
-  readonly takenFresh?: number;
+  /** Items of a batch that was never tried: fresh from the lanes, or given back untried before. */
+  readonly takenUntried?: number;
   readonly takenRetry?: number;
+  /** The id of the first item that was taken. */
+  readonly head?: string;
   /** The batch of a take, and of a settlement that took the next one. */
   readonly batch?: string;
   readonly flushed?: number;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoreUnavailableError } from '@backpressure/core';
-import { type PushReply, type PushRequest, sessionId, type Vitals } from '@backpressure/core/store';
+import { type PushReply, type PushRequest, type SettleRequest, sessionId, type Vitals } from '@backpressure/core/store';
 import type { RunOptions } from '../options.js';
 import type { Fault } from '../plan/faults.js';
 import type { WitnessedStore } from '../process/witness-store.js';
@@ -83,11 +83,18 @@ function settleWhenTaken(store: WitnessedStore): WitnessedStore {
       const reply = await store.take(request, call);
       if (reply.kind !== 'batch') return reply;
       const token = { session: sessionId(), seq: 1 };
-      await store.settle({ token, batchId: reply.batch.id, settlement: { kind: 'acked' }, latencyMs: 1, jitter: 0 }, call);
+      await store.settle(
+        { token, batchId: reply.batch.id, settlement: { kind: 'acked' }, latencyMs: 1, jitter: 0 },
+        call,
+      );
       return reply;
     },
-    settle: ({ next: _, ...request }, call) => store.settle(request, call),
+    settle: (request, call) => store.settle(withoutNext(request), call),
   };
+}
+
+function withoutNext({ token, batchId, settlement, latencyMs, jitter }: SettleRequest): SettleRequest {
+  return { token, batchId, settlement, latencyMs, jitter };
 }
 
 function tellUnknownAsRefused(store: WitnessedStore): WitnessedStore {

@@ -11,7 +11,8 @@ export const MUTANTS: readonly Mutant[] = [...SCRIPT_MUTANTS, ...CLIENT_MUTANTS]
 /** @throws Error that lists those there are */
 export function mutantNamed(name: string): Mutant {
   const found = MUTANTS.find((mutant) => mutant.name === name);
-  if (found === undefined) throw new Error(`No mutant ${name}; there are ${MUTANTS.map((mutant) => mutant.name).join(', ')}.`);
+  if (found === undefined)
+    throw new Error(`No mutant ${name}; there are ${MUTANTS.map((mutant) => mutant.name).join(', ')}.`);
   return found;
 }
 
@@ -20,7 +21,8 @@ export function mutated(script: Script, { name, patches = [] }: Mutant): Script 
   let { lua } = script;
   for (const patch of patches) {
     if (patch.script !== script.name) continue;
-    if (!lua.includes(patch.find)) throw new Error(`The mutant ${name} does not apply: ${script.name} has no "${patch.find}".`);
+    if (!lua.includes(patch.find))
+      throw new Error(`The mutant ${name} does not apply: ${script.name} has no "${patch.find}".`);
     lua = lua.replace(patch.find, () => patch.put);
   }
   return lua === script.lua ? script : withText(script, lua);

@@ -34,6 +34,9 @@ export function allCaught(results: readonly MutantResult[]): boolean {
 
 export function printableMutants(results: readonly MutantResult[]): string {
   const width = Math.max(...results.map(({ name }) => name.length));
-  const lines = results.map(({ name, about, detectors }) => `  ${name.padEnd(width)}  ${about}\n  ${''.padEnd(width)}  -> ${detectors.join(', ') || 'not caught'}`);
+  const lines = results.map(
+    ({ name, about, detectors }) =>
+      `  ${name.padEnd(width)}  ${about}\n  ${''.padEnd(width)}  -> ${detectors.join(', ') || 'not caught'}`,
+  );
   return [`seeded bugs: ${allCaught(results) ? 'all caught' : 'NOT all caught'}`, ...lines].join('\n');
 }

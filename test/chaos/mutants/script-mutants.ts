@@ -1,5 +1,5 @@
-import type { Fault } from '../plan/faults.js';
 import type { RunOptions } from '../options.js';
+import type { Fault } from '../plan/faults.js';
 
 /** A seeded bug in the text of a script. */
 export interface ScriptMutant {
@@ -98,14 +98,22 @@ export const SCRIPT_MUTANTS: readonly ScriptMutant[] = [
   {
     name: 'bytes-forgotten-on-nack',
     about: 'the items of a batch that failed in part keep their bytes',
-    patches: [{ script: 'settle', find: 'release_items(b, 1, payload_bytes(record))\n    elseif', put: 'release_items(b, 1, 0)\n    elseif' }],
+    patches: [
+      {
+        script: 'settle',
+        find: 'release_items(b, 1, payload_bytes(record))\n    elseif',
+        put: 'release_items(b, 1, 0)\n    elseif',
+      },
+    ],
     faults: [],
     options: { failures: 0.2 },
   },
   {
     name: 'grant-not-returned',
     about: 'a push that gives up keeps its place in line',
-    patches: [{ script: 'ticket', find: 'leave_line(b, ARGV[i]) end\n  local n', put: 'b.waiting = b.waiting end\n  local n' }],
+    patches: [
+      { script: 'ticket', find: 'leave_line(b, ARGV[i]) end\n  local n', put: 'b.waiting = b.waiting end\n  local n' },
+    ],
     faults: [],
   },
   {

@@ -50,7 +50,8 @@ export interface PlannedFault {
 
 /** An entry of the plan as it came to pass: who really suffered, and from when to when. Times in µs of the monotonic clock. */
 export interface FaultRecord {
-  readonly fault: Fault;
+  /** `clock-jump` is a bar's own, and in no plan. */
+  readonly fault: Fault | 'clock-jump';
   readonly target?: string;
   readonly value?: number;
   readonly fromUs: number;
@@ -59,8 +60,19 @@ export interface FaultRecord {
   readonly skipped?: string;
 }
 
-const OF_NETWORK: ReadonlySet<Fault> = new Set(['swallow-reply', 'swallow-request', 'cut', 'hang', 'refuse']);
-const OF_PROCESS: ReadonlySet<Fault> = new Set(['kill-producer', 'kill-consumer', 'stop-producer', 'stop-consumer']);
+const OF_NETWORK: ReadonlySet<FaultRecord['fault']> = new Set([
+  'swallow-reply',
+  'swallow-request',
+  'cut',
+  'hang',
+  'refuse',
+]);
+const OF_PROCESS: ReadonlySet<FaultRecord['fault']> = new Set([
+  'kill-producer',
+  'kill-consumer',
+  'stop-producer',
+  'stop-consumer',
+]);
 
 /** Faults of the network between one process and Redis. */
 export function isOfNetwork(fault: Fault): boolean {

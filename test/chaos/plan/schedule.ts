@@ -61,7 +61,12 @@ function planOne(fault: Fault, options: PlanOptions, random: Random): PlannedFau
   }));
 }
 
-function detailsOf(fault: Fault, options: PlanOptions, random: Random, i: number): Omit<PlannedFault, 'fault' | 'atMs'> {
+function detailsOf(
+  fault: Fault,
+  options: PlanOptions,
+  random: Random,
+  i: number,
+): Omit<PlannedFault, 'fault' | 'atMs'> {
   const producer = () => producerName(random.whole(0, options.producers - 1));
   const consumer = () => consumerName(random.whole(0, options.consumers - 1));
   // Consumers have more to lose: a batch in their hands.
@@ -110,7 +115,10 @@ function detailsOfShared(
     case 'memory':
       return { forMs: random.whole(800, 2_500), value: random.whole(16, 128) * 1024 };
     case 'limit':
-      return { forMs: random.whole(500, 2_500), value: Math.max(1, Math.round(options.limit * (0.2 + random.next() * 1.2))) };
+      return {
+        forMs: random.whole(500, 2_500),
+        value: Math.max(1, Math.round(options.limit * (0.2 + random.next() * 1.2))),
+      };
     case 'obliterate':
       return { forMs: 0, value: random.whole(0, 1) };
     case 'pause':

@@ -22,7 +22,8 @@ export function joinFleet(spec: ProcessSpec): { readonly id: string; leave(): Pr
   const leave = hookStores({
     redisUrl: spec.redisUrl,
     journalPath: join(spec.dir, `store-${id}.ndjson`),
-    transformScript: steps.length === 0 ? undefined : memoized((script) => steps.reduce((text, step) => step(text), script)),
+    transformScript:
+      steps.length === 0 ? undefined : memoized((script) => steps.reduce((text, step) => step(text), script)),
     bug: mutant && wrapOf(mutant),
   });
   return { id, leave };

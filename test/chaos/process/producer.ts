@@ -15,7 +15,14 @@ const PAD = 'x'.repeat(40);
 /** Refused pushes are offered again soon: pressure is what this is about. */
 const MAX_PAUSE_MS = 40;
 const REFUSALS: Readonly<Record<string, PushEnd>> = {
-  full: 'f', sampled: 's', shed: 'h', timeout: 't', aborted: 'b', draining: 'd', paused: 'p', unavailable: 'u',
+  full: 'f',
+  sampled: 's',
+  shed: 'h',
+  timeout: 't',
+  aborted: 'b',
+  draining: 'd',
+  paused: 'p',
+  unavailable: 'u',
 };
 
 const spec = specFromEnvironment();

@@ -2,7 +2,7 @@ import type { RunOptions } from '../options.js';
 
 /** What a child process is told, as JSON in its environment. */
 export interface ProcessSpec {
-  readonly role: 'producer' | 'consumer';
+  readonly role: 'producer' | 'consumer' | 'flood';
   /** Such as `c2`: the place in the fleet. */
   readonly name: string;
   /** Rises with each process that takes this place. */

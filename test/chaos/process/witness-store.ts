@@ -54,14 +54,24 @@ export function witnessStore(inner: WitnessedStore, journal: Journal<StoreLine>)
   const yes = (vitals: Vitals): Account => ({ seen: seenIn(vitals), effect: { changed: 'yes' } });
   return {
     push: (request, call) =>
-      trace('push', keyOf(request), () => inner.push(request, call), (reply) => pushed(request, reply)),
+      trace(
+        'push',
+        keyOf(request),
+        () => inner.push(request, call),
+        (reply) => pushed(request, reply),
+      ),
     ticket: (request, call) => {
       const [op, key] = ticketKey(request);
       const changed = op === 'cancel' ? 'yes' : 'no';
-      return trace(op, key, () => inner.ticket(request, call), (reply) => ({
-        seen: seenIn(reply.vitals),
-        effect: { changed },
-      }));
+      return trace(
+        op,
+        key,
+        () => inner.ticket(request, call),
+        (reply) => ({
+          seen: seenIn(reply.vitals),
+          effect: { changed },
+        }),
+      );
     },
     take: (request, call) => trace('take', request.batchId, () => inner.take(request, call), taken),
     settle: (request, call) => {
@@ -71,9 +81,20 @@ export function witnessStore(inner: WitnessedStore, journal: Journal<StoreLine>)
     },
     heartbeat: (request, call) => trace('heartbeat', request.node.id, () => inner.heartbeat(request, call), maybe),
     gate: (request, call) => trace('gate', request.action, () => inner.gate(request, call), yes),
-    purge: (call?: CallOptions) => trace('purge', '', () => inner.purge(call), ({ vitals }) => yes(vitals)),
+    purge: (call?: CallOptions) =>
+      trace(
+        'purge',
+        '',
+        () => inner.purge(call),
+        ({ vitals }) => yes(vitals),
+      ),
     configure: (request, call) =>
-      trace('configure', request.action, () => inner.configure(request, call), () => ({ effect: { changed: 'maybe' } })),
+      trace(
+        'configure',
+        request.action,
+        () => inner.configure(request, call),
+        () => ({ effect: { changed: 'maybe' } }),
+      ),
   };
 }
 
@@ -102,8 +123,8 @@ function taken(reply: TakeReply): Account {
   const seen = seenIn(reply.vitals);
   if (reply.kind === 'none') return { seen, effect: { changed: 'maybe' } };
   const { id, items, attempts } = reply.batch;
-  const count = attempts === 0 ? { takenFresh: items.length } : { takenRetry: items.length };
-  return { seen, effect: { changed: 'yes', batch: id, ...count } };
+  const count = attempts === 0 ? { takenUntried: items.length } : { takenRetry: items.length };
+  return { seen, effect: { changed: 'yes', batch: id, head: items[0]?.id ?? '', ...count } };
 }
 
 function settled({ vitals, kind, flushed, dead, next }: SettleReply): Account {

@@ -2,16 +2,42 @@ import type { RunSummary } from './summary.js';
 
 /** The rows of the table, in the order in which one asks. */
 const ROWS: readonly (readonly [string, (figures: RunSummary['figures']) => string])[] = [
-  ['pushed', (f) => `${f.attempts} items: ${f.admitted} admitted, ${f.refused} refused, ${f.indeterminate} indeterminate (${f.recovered} of them in)`],
-  ['flushed', (f) => `${f.flushed} items, ${f.duplicates} of them again (allowed ${f.duplicatesAllowed}, by a busy machine ${f.duplicatesByStall})`],
-  ['lost', (f) => `${f.lost}; unexpected ${f.unexpected}; refused but flushed ${f.refusedButFlushed}; admitted twice ${f.admittedTwice}`],
+  [
+    'pushed',
+    (f) =>
+      `${f.attempts} items: ${f.admitted} admitted, ${f.refused} refused, ${f.indeterminate} indeterminate (${f.recovered} of them in)`,
+  ],
+  [
+    'flushed',
+    (f) =>
+      `${f.flushed} items, ${f.duplicates} of them again (allowed ${f.duplicatesAllowed}, by a busy machine ${f.duplicatesByStall})`,
+  ],
+  [
+    'lost',
+    (f) =>
+      `${f.lost}; unexpected ${f.unexpected}; refused but flushed ${f.refusedButFlushed}; admitted twice ${f.admittedTwice}`,
+  ],
   ['duplicates', (f) => `unexplained ${f.duplicatesUnexplained}, after ack ${f.redeliveredAfterAck}`],
-  ['samples', (f) => `${f.samples}: over the limit ${f.samplesOverLimit}, torn ${f.samplesTorn}, out of balance ${f.samplesImbalanced}; largest size ${f.peakSize}`],
-  ['order', (f) => `${f.operations} calls, ${f.neighboursCompared} neighbours compared, ${f.revisionGaps} gaps (${f.revisionGapsAccountable} accounted for)`],
+  [
+    'samples',
+    (f) =>
+      `${f.samples}: over the limit ${f.samplesOverLimit}, torn ${f.samplesTorn}, out of balance ${f.samplesImbalanced}; largest size ${f.peakSize}`,
+  ],
+  [
+    'order',
+    (f) =>
+      `${f.operations} calls, ${f.neighboursCompared} neighbours compared, ${f.revisionGaps} gaps (${f.revisionGapsAccountable} accounted for)`,
+  ],
   ['windows', (f) => `${f.windows} without revisions, ${f.windowsUndecided} undecided`],
   ['model', (f) => `${f.callsReplayedOnModel} calls replayed`],
-  ['recovery', (f) => `admitting again after ${f.admittingAgainMaxMs} ms, redelivered after ${f.redeliveryMaxMs} ms at most`],
-  ['memory', (f) => `producer ${f.peakProducerMb} MB, consumer ${f.peakConsumerMb} MB, Redis ${f.peakRedisMb} MB at most`],
+  [
+    'recovery',
+    (f) => `admitting again after ${f.admittingAgainMaxMs} ms, redelivered after ${f.redeliveryMaxMs} ms at most`,
+  ],
+  [
+    'memory',
+    (f) => `producer ${f.peakProducerMb} MB, consumer ${f.peakConsumerMb} MB, Redis ${f.peakRedisMb} MB at most`,
+  ],
 ];
 
 /** The result of a run for people. */

@@ -1,5 +1,5 @@
-import { duplicateAllowance } from '../check/verdict.js';
 import type { Findings } from '../check/check.js';
+import { duplicateAllowance } from '../check/verdict.js';
 import type { History } from '../history/history.js';
 import { FAULTS, hits } from '../plan/faults.js';
 
@@ -23,7 +23,11 @@ export function summarize(history: History, findings: Findings, violations: read
     seed,
     seconds,
     strategy,
-    figures: { ...figuresOfItems(history, findings), ...figuresOfOrder(findings), ...figuresOfMachine(history, findings) },
+    figures: {
+      ...figuresOfItems(history, findings),
+      ...figuresOfOrder(findings),
+      ...figuresOfMachine(history, findings),
+    },
     faults: faultsDone(history),
   };
 }

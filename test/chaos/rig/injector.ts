@@ -3,8 +3,8 @@ import { nowUs } from '../clock.js';
 import { KEY_PREFIX } from '../options.js';
 import { type FaultRecord, isOfNetwork, type PlannedFault } from '../plan/faults.js';
 import type { Fleet, Place } from './fleet.js';
-import type { ChaosRedis } from './redis.js';
 import type { Operator } from './operator.js';
+import type { ChaosRedis } from './redis.js';
 
 /** A fault that can't be carried out now, and why. */
 class Skip extends Error {}
@@ -84,14 +84,9 @@ export class Injector {
         // The second key of our scripts; BullMQ's have other names.
         return Promise.race([place.proxy.dropNextReply(value === 1 ? `${KEY_PREFIX}state` : ''), this.#over]);
       case 'swallow-request':
-        return this.#network(place, forMs, () => place.proxy.blackHole(), async () => {
-          place.proxy.cutAll();
-          await place.proxy.pass();
-        });
       case 'hang':
-        return this.#network(place, forMs, () => place.proxy.blackHole(), () => place.proxy.pass());
       case 'refuse':
-        return this.#network(place, forMs, () => place.proxy.refuse(), () => place.proxy.pass());
+        return this.#network(place, fault, forMs);
       default:
         throw new Error(`${fault} has no target.`);
     }
@@ -104,15 +99,21 @@ export class Injector {
       case 'script-flush':
         return this.#alone(fault, () => this.#orSkip(this.#operator.flushScripts()));
       case 'memory':
-        return this.#alone(fault, () => this.#lasting(forMs, this.#operator.squeezeMemory(value), () => this.#operator.freeMemory()));
+        return this.#alone(fault, () =>
+          this.#lasting(forMs, this.#operator.squeezeMemory(value), () => this.#operator.freeMemory()),
+        );
       case 'obliterate':
         return this.#alone(fault, () => this.#orSkip(this.#operator.loseBells(value === 1)));
       case 'cut-signals':
         return this.#alone(fault, () => this.#orSkip(this.#operator.cutSignals()));
       case 'limit':
-        return this.#alone(fault, () => this.#lasting(forMs, this.#operator.setLimit(value), () => this.#operator.resetLimit()));
+        return this.#alone(fault, () =>
+          this.#lasting(forMs, this.#operator.setLimit(value), () => this.#operator.resetLimit()),
+        );
       case 'pause':
-        return this.#alone(fault, () => this.#lasting(forMs, this.#operator.pause(value), () => this.#operator.resume()));
+        return this.#alone(fault, () =>
+          this.#lasting(forMs, this.#operator.pause(value), () => this.#operator.resume()),
+        );
       default:
         throw new Error(`${fault} needs a target.`);
     }
@@ -129,13 +130,16 @@ export class Injector {
     }
   }
 
-  async #network(place: Place, forMs: number, begin: () => void | Promise<void>, end: () => Promise<void>): Promise<void> {
+  async #network(place: Place, fault: 'swallow-request' | 'hang' | 'refuse', forMs: number): Promise<void> {
     if (place.disturbed) throw new Skip('its network is disturbed already');
     place.disturbed = true;
     try {
-      await begin();
+      if (fault === 'refuse') await place.proxy.refuse();
+      else place.proxy.blackHole();
       await delay(forMs);
-      await end();
+      // What was sent into the hole has not reached Redis, and is not to.
+      if (fault === 'swallow-request') place.proxy.cutAll();
+      await place.proxy.pass();
     } finally {
       place.disturbed = false;
     }

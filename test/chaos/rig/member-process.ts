@@ -118,8 +118,15 @@ export class MemberProcess {
 
   #onExit(code: number | null, signal: NodeJS.Signals | null): void {
     (this.#child.stdio[3] as { end?: (text: string) => void } | null)?.end?.('\n');
-    const how = this.#stuck ? 'stuck' : this.#asked === 'left' && code === 0 ? 'left' : this.#asked === 'killed' ? 'killed' : 'crashed';
-    const said = how === 'crashed' || how === 'stuck' ? { said: readFileSync(this.#errorPath, 'utf8').slice(-2_000) } : {};
+    const how = this.#stuck
+      ? 'stuck'
+      : this.#asked === 'left' && code === 0
+        ? 'left'
+        : this.#asked === 'killed'
+          ? 'killed'
+          : 'crashed';
+    const said =
+      how === 'crashed' || how === 'stuck' ? { said: readFileSync(this.#errorPath, 'utf8').slice(-2_000) } : {};
     this.#end = { id: this.id, code, signal, how, ...said };
   }
 }

@@ -10,7 +10,9 @@ const SESSION = /^session:/;
 
 /** Which keys are left, and which of them would vanish by themselves. */
 export async function findResidue(redis: Redis): Promise<Residue> {
-  const names = (await redis.keys('*')).map((key) => (key.startsWith(KEY_PREFIX) ? key.slice(KEY_PREFIX.length) : `?${key}`));
+  const names = (await redis.keys('*')).map((key) =>
+    key.startsWith(KEY_PREFIX) ? key.slice(KEY_PREFIX.length) : `?${key}`,
+  );
   const own = names.filter((name) => !BULLMQ.test(name));
   const expiring: string[] = [];
   for (const name of own) {

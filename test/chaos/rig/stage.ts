@@ -45,7 +45,12 @@ export type Act = (stage: Stage) => Promise<void>;
  * Starts a Redis, a fleet and the looks at both, lets something happen, lets the buffer run empty, and gathers what is
  * left. Whatever was started is stopped, however it ends.
  */
-export async function onStage(options: RunOptions, context: RunContext, act: Act, setup: RedisSetup = {}): Promise<History> {
+export async function onStage(
+  options: RunOptions,
+  context: RunContext,
+  act: Act,
+  setup: RedisSetup = {},
+): Promise<History> {
   const dir = mkdtempSync(join(tmpdir(), 'backpressure-chaos-'));
   const closers: (() => Promise<void> | void)[] = [() => (options.keep ? undefined : rmSync(dir, { recursive: true }))];
   if (options.keep) context.log(`journals: ${dir}`);
@@ -55,7 +60,10 @@ export async function onStage(options: RunOptions, context: RunContext, act: Act
     const operator = new Operator(options, redis, dir);
     closers.push(() => operator.close());
     const [looker, reader] = [redis.connect(), redis.connect()];
-    closers.push(() => looker.disconnect(), () => reader.disconnect());
+    closers.push(
+      () => looker.disconnect(),
+      () => reader.disconnect(),
+    );
     await patiently(() => Promise.all([looker.ping(), reader.ping()]));
     await operator.open();
     const fleet = await Fleet.open(options, redis.url, dir);
@@ -116,7 +124,11 @@ async function comeToRest({ options, operator, fleet, sampler, recorder }: Stage
 }
 
 /** Looks until what was seen is as wanted; false when that did not come in time. */
-export async function untilSampled(sampler: Sampler, wanted: (sample: Sample) => boolean, timeoutMs: number): Promise<boolean> {
+export async function untilSampled(
+  sampler: Sampler,
+  wanted: (sample: Sample) => boolean,
+  timeoutMs: number,
+): Promise<boolean> {
   for (const until = nowUs() + timeoutMs * 1_000; nowUs() < until; await delay(50)) {
     const sample = await sampler.look().catch(() => undefined);
     if (sample !== undefined && wanted(sample)) return true;

@@ -1,5 +1,5 @@
 import { FinishHeap } from './finish-heap.js';
-import { type DownstreamSpec, type Disturbance, meanCostMs } from './plant.js';
+import { type Disturbance, type DownstreamSpec, meanCostMs } from './plant.js';
 import type { Random } from './random.js';
 
 /**

@@ -35,7 +35,10 @@ export function randomPlant(seed: number): Plant {
   return {
     ...draft,
     arrivals: { ...draft.arrivals, perSecond: capacity * random.between(0.2, 1.3) },
-    config: { ...draft.config, maxBufferSize: Math.round(Math.max(4 * working, capacity * random.logBetween(1.5, 10))) },
+    config: {
+      ...draft.config,
+      maxBufferSize: Math.round(Math.max(4 * working, capacity * random.logBetween(1.5, 10))),
+    },
   };
 }
 
@@ -58,7 +61,18 @@ function randomDownstream(random: Random): DownstreamSpec {
 }
 
 function randomDisturbances({ servers }: DownstreamSpec, random: Random): Disturbance[] {
-  const kind = random.pick(['slow', 'slow', 'slow', 'lost', 'lost', 'lost', 'pauses', 'tenant', 'blip', 'none'] as const);
+  const kind = random.pick([
+    'slow',
+    'slow',
+    'slow',
+    'lost',
+    'lost',
+    'lost',
+    'pauses',
+    'tenant',
+    'blip',
+    'none',
+  ] as const);
   const atMs = random.between(40_000, 70_000);
   const untilMs = random.next() < 0.5 ? atMs + random.between(20_000, 50_000) : Number.POSITIVE_INFINITY;
   switch (kind) {

@@ -229,7 +229,11 @@ class World {
   #followFill(): void {
     const { maxBufferSize } = this.#plant.config;
     const size = this.#intake.ready.count + this.#held();
-    this.#state = nextState(this.#state, { size, bytes: 0, maxBufferSize, maxBufferBytes: undefined }, this.#plant.config);
+    this.#state = nextState(
+      this.#state,
+      { size, bytes: 0, maxBufferSize, maxBufferBytes: undefined },
+      this.#plant.config,
+    );
   }
 
   #note(): void {

@@ -1,10 +1,10 @@
+import { DEFAULT_CONFIG } from '../../../packages/core/src/domain/config.js';
 import {
   decideInterval,
-  initialControl,
   type IntervalControl,
+  initialControl,
   observeLatency,
 } from '../../../packages/core/src/domain/interval-law.js';
-import { DEFAULT_CONFIG } from '../../../packages/core/src/domain/config.js';
 import type { Controller, FlushSample } from '../engine/controller.js';
 import type { Plant } from '../engine/plant.js';
 

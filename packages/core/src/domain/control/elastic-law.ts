@@ -1,10 +1,49 @@
-import type { ElasticControl, ElasticDecision, ElasticLimits, ElasticReason, EpochObservation } from './elastic-control.js';
+import type {
+  ElasticControl,
+  ElasticDecision,
+  ElasticLimits,
+  ElasticReason,
+  EpochObservation,
+} from './elastic-control.js';
 
 const T = {
-  cut: 1.35, grow: 1.12, to: 1.15, drift: 0.0004, flat: 0.4, k: 1, forced: 3, rise: 1.3, floor: 0.7, holds: 8, bstep: 1.5, smin: 0.05,
-  prior: 0.25, pw: 5, z: 1, up: 0.3, nu: 0.01, gain: 0.5, upg: 0.99, age: 20, go: 1.25, rz: 0.5, min: 20, rmin: 6, minr: 0.2,
-  acc: 1, max: 0.5, wait: 0, rearm: 2, maxn: 100, rnu: 0.06, out: 0, dip: 0.75,
-  keep: 0, fast: 0, bfirst: 1,
+  cut: 1.35,
+  grow: 1.12,
+  to: 1.15,
+  drift: 0.0004,
+  flat: 0.4,
+  k: 1,
+  forced: 3,
+  rise: 1.3,
+  floor: 0.7,
+  holds: 8,
+  bstep: 1.5,
+  smin: 0.05,
+  prior: 0.25,
+  pw: 5,
+  z: 1,
+  up: 0.3,
+  nu: 0.01,
+  gain: 0.5,
+  upg: 0.99,
+  age: 20,
+  go: 1.25,
+  rz: 0.5,
+  min: 20,
+  rmin: 6,
+  minr: 0.2,
+  acc: 1,
+  max: 0.5,
+  wait: 0,
+  rearm: 1,
+  maxn: 100,
+  rnu: 0.06,
+  out: 0,
+  dip: 0.75,
+  keep: 1,
+  fast: 0,
+  bfirst: 0,
+  again: 0,
   ...((globalThis as any).G ?? {}),
 };
 
@@ -67,10 +106,19 @@ function throttled(control: ElasticControl, view: View): Step {
   const need = (view.seen.flushesPerSecond * latencyMs) / 1_000 + 1;
   const permits = Math.max(1, Math.min(control.permits, Math.max(0.5 * control.permits, need)));
   const cut = { ...disarmed(control), permits, rising: 0 };
-  return { control: (view.known && control.baselineMs > 0 ? withSize(cut, view, 0) : undefined) ?? cut, reason: 'errors' };
+  return {
+    control: (view.known && control.baselineMs > 0 ? withSize(cut, view, 0) : undefined) ?? cut,
+    reason: 'errors',
+  };
 }
 
-const disarmed = (control: ElasticControl): ElasticControl => ({ ...control, testPermits: 0, testErrors: 0, probing: 0, restorePermits: 0 });
+const disarmed = (control: ElasticControl): ElasticControl => ({
+  ...control,
+  testPermits: 0,
+  testErrors: 0,
+  probing: 0,
+  restorePermits: 0,
+});
 
 function armed(control: ElasticControl, view: View, errors: number): ElasticControl {
   const testPermits = Math.min(control.permits, view.seen.maxInFlight);
@@ -92,7 +140,13 @@ function judge(control: ElasticControl, view: View): { control: ElasticControl; 
   if (!view.known || ratio < T.minr) return { control };
   const rise = Math.log(view.latencyMs / control.testLatencyMs);
   const variance = view.variance + control.testVariance;
-  if (T.rearm > 0 && control.testErrors === 0 && control.probing === 0 && view.atOnce > 1 && rise > Math.max(0.1, T.rearm * Math.sqrt(variance))) {
+  if (
+    T.rearm > 0 &&
+    control.testErrors === 0 &&
+    control.probing === 0 &&
+    view.atOnce > 1 &&
+    rise > Math.max(0.1, T.rearm * Math.sqrt(variance))
+  ) {
     return { control: { ...armed(control, view, 0), testPermits: view.atOnce } };
   }
   const forced = view.atOnce === 1 || ratio > Math.log(T.forced);
@@ -101,10 +155,14 @@ function judge(control: ElasticControl, view: View): { control: ElasticControl; 
   const flat = elasticity < T.flat - doubt || (forced && elasticity < T.flat);
   const errors = control.testErrors > 0;
   const flatErrors = errors && view.errors <= 0.5 && view.errors > 0.7 * control.testErrors;
-  if (errors ? flatErrors : flat) return { control: rebased(control, view, flat, flatErrors), reason: 'elastic_rebase' };
+  if (errors ? flatErrors : flat)
+    return { control: rebased(control, view, flat, flatErrors), reason: 'elastic_rebase' };
   const ours = errors ? forced : elasticity > T.flat + doubt || forced;
   if (control.probing === 1 && (ours || control.testAge >= 2)) {
-    return { control: { ...disarmed(lowered(control, view)), permits: control.restorePermits, holds: 0 }, reason: 'hold' };
+    return {
+      control: { ...disarmed(lowered(control, view)), permits: control.restorePermits, holds: 0 },
+      reason: 'hold',
+    };
   }
   const sure = errors ? forced : elasticity > T.flat + doubt;
   return { control: ours ? { ...disarmed(control), rising: sure || !T.keep ? 0 : control.rising } : control };
@@ -129,7 +187,8 @@ function tracked(control: ElasticControl, view: View, share: number): ElasticCon
   };
 }
 
-const lowered = (control: ElasticControl, view: View): ElasticControl => (view.latencyMs < control.baselineMs ? tracked(control, view, 1) : control);
+const lowered = (control: ElasticControl, view: View): ElasticControl =>
+  view.latencyMs < control.baselineMs ? tracked(control, view, 1) : control;
 
 function withBaseline(before: ElasticControl, view: View): ElasticControl {
   if (before.baselineMs === 0) return { ...before, baselineMs: view.latencyMs, baselineVariance: view.variance };
@@ -137,17 +196,24 @@ function withBaseline(before: ElasticControl, view: View): ElasticControl {
   if (view.latencyMs < control.baselineMs) return tracked(control, view, 1);
   if (view.atOnce === 1) {
     const far = Math.log(view.latencyMs / control.baselineMs);
-    if (far * far > 4 * (view.variance + control.baselineVariance)) return { ...control, baselineMs: view.latencyMs, baselineVariance: view.variance };
+    if (far * far > 4 * (view.variance + control.baselineVariance))
+      return { ...control, baselineMs: view.latencyMs, baselineVariance: view.variance };
     return tracked(control, view, 1);
   }
   if (!view.backlogged) return tracked(control, view, T.up);
-  return flat ? tracked(control, view, T.upg) : control;
+  return flat
+    ? {
+        ...tracked(control, view, T.upg),
+        rising: view.atOnce <= T.again && control.testPermits === 0 ? 1 : control.rising,
+      }
+    : control;
 }
 
 function withPoint(control: ElasticControl, view: View): { control: ElasticControl; flat: boolean } {
   const here = { ...control, pointPermits: view.atOnce, pointLatencyMs: view.latencyMs, pointVariance: view.variance };
   if (control.pointPermits === 0 || view.atOnce < control.pointPermits) return { control: here, flat: false };
-  if (view.atOnce > control.pointPermits && view.latencyMs < control.pointLatencyMs) return { control: here, flat: true };
+  if (view.atOnce > control.pointPermits && view.latencyMs < control.pointLatencyMs)
+    return { control: here, flat: true };
   const ratio = Math.log(view.atOnce / control.pointPermits);
   if (ratio < 0.25) return { control, flat: false };
   const elasticity = Math.log(view.latencyMs / control.pointLatencyMs) / ratio;
@@ -160,9 +226,13 @@ function react(control: ElasticControl, view: View): Step {
   const over = view.known ? Math.log(view.latencyMs / control.baselineMs) : 0;
   const sure = view.known ? T.z * Math.sqrt(view.variance + control.baselineVariance) : 0;
   const queued = over - sure > Math.log(control.rising === 1 ? T.rise : T.cut);
-  if (queued || erroneous) return { control: cut(control, view, erroneous, over), reason: erroneous ? 'errors' : 'queue' };
+  if (queued || erroneous)
+    return { control: cut(control, view, erroneous, over), reason: erroneous ? 'errors' : 'queue' };
   if (control.probing === 1 || !view.known) return { control, reason: 'hold' };
-  if ((control.rising === 0 || !view.permitBound) && (T.bfirst || !view.permitBound || !view.backlogged || over - sure > Math.log(T.grow))) {
+  if (
+    (control.rising === 0 || !view.permitBound) &&
+    (T.bfirst || !view.permitBound || !view.backlogged || over - sure > Math.log(T.grow))
+  ) {
     const sized = withSize(control, view, over - sure);
     if (sized !== undefined) return { control: sized, reason: 'batch' };
   }
@@ -174,7 +244,13 @@ function react(control: ElasticControl, view: View): Step {
 function cut(control: ElasticControl, view: View, erroneous: boolean, over: number): ElasticControl {
   const fresh = control.testPermits === 0 || (erroneous && control.testErrors === 0);
   const watched = fresh ? armed(control, view, erroneous ? view.errors : 0) : control;
-  const factor = erroneous ? (view.errors > 0.5 ? 0.5 : 0.7) : control.rising === 1 ? 0.5 : Math.max(T.floor, T.to / Math.exp(over));
+  const factor = erroneous
+    ? view.errors > 0.5
+      ? 0.5
+      : 0.7
+    : control.rising === 1
+      ? 0.5
+      : Math.max(T.floor, T.to / Math.exp(over));
   const inUse = Math.min(control.permits, view.seen.maxInFlight);
   return {
     ...watched,
@@ -194,7 +270,8 @@ function climb(control: ElasticControl, view: View, over: number): Step {
     const permits = control.permits + Math.max(1, T.gain * Math.sqrt(control.permits), fast);
     return { control: { ...control, permits }, reason: 'grow' };
   }
-  if (control.holds < T.holds || view.atOnce === 1) return { control: { ...control, holds: control.holds + 1 }, reason: 'hold' };
+  if (control.holds < T.holds || view.atOnce === 1)
+    return { control: { ...control, holds: control.holds + 1 }, reason: 'hold' };
   const looking = armed(control, view, 0);
   const permits = Math.min(view.atOnce - 1, Math.ceil(looking.testPermits * T.dip));
   return { control: { ...looking, permits, probing: 1 }, reason: 'probe' };
@@ -215,9 +292,15 @@ function withSize(control: ElasticControl, view: View, over: number): ElasticCon
   const relaxed = seen.state === 'normal' || seen.state === 'elevated';
   if (relaxed && batchSize > limits.batchSize && baselineMs > 1.1 * cap && sizeShare > 0.3) {
     const to = Math.max(limits.batchSize, 0.9 * batchSize);
-    return { ...control, batchSize: to, baselineMs: baselineMs * (1 + sizeShare * (to / batchSize - 1)), pointPermits: 0 };
+    return {
+      ...control,
+      batchSize: to,
+      baselineMs: baselineMs * (1 + sizeShare * (to / batchSize - 1)),
+      pointPermits: 0,
+    };
   }
-  if (batchSize >= largest || seen.ready <= 2 * batchSize || over > Math.log(T.cut) || control.testPermits > 0) return undefined;
+  if (batchSize >= largest || seen.ready <= 2 * batchSize || over > Math.log(T.cut) || control.testPermits > 0)
+    return undefined;
   const room = 1 + (cap / (1.1 * baselineMs) - 1) / sizeShare;
   const to = Math.min(largest, batchSize * Math.min(T.bstep, room));
   if (to < batchSize + 1 && to < largest) return undefined;
@@ -237,7 +320,11 @@ function withSizeLearnt(control: ElasticControl, view: View): ElasticControl {
   };
 }
 
-function published(control: ElasticControl, { seen, limits, known, latencyMs }: View, reason: ElasticReason): ElasticControl {
+function published(
+  control: ElasticControl,
+  { seen, limits, known, latencyMs }: View,
+  reason: ElasticReason,
+): ElasticControl {
   const permits = Math.max(1, Math.min(control.permits, limits.maxConcurrentFlushes));
   const lastMs = known ? latencyMs : control.latencyMs;
   const pauseMs = lastMs * (seen.slots / permits - 1);

@@ -82,7 +82,7 @@ export function withFlush(epoch: ControlEpoch, report: FlushReport, batchSize: n
   };
   if (report.takenAtMs < epoch.startMs) return rated;
   const full = items >= 0.9 * batchSize;
-  const latencyMs = flushed && (full || !report.starved || !(globalThis as any).G?.full) ? countedLatencyMs(report.latencyMs) : undefined;
+  const latencyMs = flushed && true ? countedLatencyMs(report.latencyMs) : undefined;
   return {
     ...rated,
     latencies: latencyMs === undefined ? epoch.latencies : withLatency(epoch.latencies, latencyMs),
@@ -98,7 +98,8 @@ export function withFlush(epoch: ControlEpoch, report: FlushReport, batchSize: n
 export function epochIsOver(epoch: ControlEpoch, wantedSamples: number, nowMs: number): boolean {
   const elapsedMs = nowMs - epoch.startMs;
   if (epoch.startMs === 0 || elapsedMs < MIN_EPOCH_MS) return false;
-  const enough = elapsedMs < LONG_EPOCH_MS ? wantedSamples : Math.min(wantedSamples, FEWEST_SAMPLES);
+  const enough =
+    elapsedMs < LONG_EPOCH_MS ? wantedSamples : Math.min(wantedSamples, (globalThis as any).G?.few ?? FEWEST_SAMPLES);
   return epoch.batches >= enough && elapsedMs >= ((globalThis as any).G?.e ?? 3) * quantileMs(epoch.latencies, 0.5);
 }
 
