@@ -13,7 +13,7 @@ const tier = (name: string, options: Options = {}): TestProjectInlineConfigurati
 });
 const withRedis = { globalSetup: [here('./setup/redis.ts')], testTimeout: 30_000, hookTimeout: 60_000 };
 /** Tests that measure whether a deadline held, which a neighbour that takes the processor would spoil. */
-const timed = ['test/fault/**/{deadlines,unreachable}.test.ts'];
+const timed = ['test/fault/**/{deadlines,unreachable}.test.ts', 'test/fault/producer/lost-replies.test.ts'];
 /** One file at a time, after everything else. */
 const alone = (groupOrder: number) => ({ ...withRedis, fileParallelism: false, sequence: { groupOrder } });
 
