@@ -76,6 +76,7 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
     this.#fallback = new DirectFallback({ pool, gate, dispatcher: this.#dispatcher });
     client.on('state', (change) => this.#tell('state', change));
     client.on('interval', (change) => this.#tell('interval', change));
+    client.on('control', (decision) => this.#tell('control', decision));
     client.on('signal', (signal) => this.#dispatcher.onSignal(signal));
     client.on('error', (error) => this.#errors.report(error));
   }

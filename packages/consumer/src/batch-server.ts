@@ -108,8 +108,8 @@ export class BatchServer<T> {
     const { client, deck, observer } = this.#host;
     const { settlement, error, latencyMs, retryAfterMs } = verdict;
     const next = error === undefined && goOn() ? { next: this.#taker.nextRequest } : {};
-    const minRetry = retryAfterMs === undefined ? {} : { minRetryDelayMs: retryAfterMs };
-    const request = { batchId: batch.id, settlement, latencyMs, jitter: Math.random(), ...minRetry, ...next };
+    const pause = retryAfterMs === undefined ? {} : { retryAfterMs };
+    const request = { batchId: batch.id, settlement, latencyMs, jitter: Math.random(), ...pause, ...next };
     let settled: Settled;
     try {
       settled = await settleBatch(request, {

@@ -128,7 +128,6 @@ export class Dispatcher<T> {
     const { client, pool } = this.#options;
     return bellsToRing({
       vitals: client.vitals,
-      batchSize: client.config.batchSize,
       concurrency: pool.concurrency,
       due,
       paced: performance.now() < this.#pacedUntilMs,

@@ -80,7 +80,7 @@ export class BackpressureAdmin<T = unknown> {
     await this.#client.store.gate({ action: 'pause', intake: intake ?? both, flush: flush ?? both });
   }
 
-  /** Ends every pause, and a drain. */
+  /** Ends every pause, a drain, and what the downstream asked for; closes the circuit breaker. */
   async resume(): Promise<void> {
     await this.#client.open();
     await this.#client.store.gate({ action: 'resume' });

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BackpressureConfig } from '../domain/config.js';
 import { configFields, statedFields } from '../domain/config-fields.js';
+import type { ControlDecision } from '../domain/control/fleet-control.js';
 import { ClosedError, ConfigMismatchError } from '../domain/errors.js';
 import type { BackpressureState } from '../domain/state.js';
 import type { BufferStore, CallOptions, FleetNode, Signal, Vitals } from '../domain/store-port.js';
@@ -34,6 +35,8 @@ interface ClientEvents {
   state: [change: { readonly from: BackpressureState; readonly to: BackpressureState; readonly stateEpoch: number }];
   /** The shared flush interval changed. */
   interval: [change: { readonly fromMs: number; readonly toMs: number }];
+  /** The control loop has decided, in whichever process. */
+  control: [decision: ControlDecision];
   config: [config: BackpressureConfig];
   signal: [signal: Signal];
   error: [error: unknown];
@@ -164,6 +167,7 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
 
   #onSignal(signal: Signal): void {
     if (signal.kind === 'state') this.#observeState(signal.state, signal.stateEpoch);
+    else if (signal.kind === 'control') this.emit('control', signal.decision);
     else if (signal.kind === 'config' && signal.version > this.#configVersion) this.#reload();
     this.emit('signal', signal);
   }

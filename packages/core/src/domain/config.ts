@@ -28,7 +28,10 @@ const shape = {
   sampleRate: wholeNumber(1, 1_000_000),
   maxBlockTimeMs: wholeNumber(0, MAX_TIMER_MS),
   shed: z
-    .strictObject({ elevated: oneOf(LANES).optional(), critical: oneOf(LANES).optional() }, { error: shedError })
+    .strictObject(
+      { elevated: oneOf(LANES).optional(), critical: oneOf(LANES).optional() },
+      objectError('{ elevated?, critical? }'),
+    )
     .optional(),
   deadLetterEvictions: z.boolean({ error: 'must be true or false' }),
   batchSize: wholeNumber(1, 1000),
@@ -46,22 +49,38 @@ const shape = {
       delayMs: wholeNumber(0, 86_400_000).default(1000),
       maxDelayMs: wholeNumber(0, 86_400_000).default(60_000),
     },
-    {
-      error: (issue) =>
-        issue.code === 'unrecognized_keys' ? 'an unknown option' : 'must be an object { type, delayMs, maxDelayMs }',
-    },
+    objectError('{ type, delayMs, maxDelayMs }'),
   ),
   deadLetterLimit: wholeNumber(0, 10_000_000),
   control: z.strictObject(
-    { algorithm: oneOf(['interval', 'fixed']).default('interval') },
     {
-      error: (issue) => (issue.code === 'unrecognized_keys' ? 'an unknown option' : 'must be an object { algorithm }'),
+      algorithm: oneOf(['elastic', 'interval', 'fixed']).default('elastic'),
+      mode: oneOf(['enforce', 'observe']).default('enforce'),
     },
+    objectError('{ algorithm, mode }'),
   ),
+  breaker: z.strictObject(
+    {
+      enabled: z.boolean({ error: 'must be true or false' }).default(true),
+      failureRatio: share('must be a number above 0, at most 1', (value) => value > 0 && value <= 1).default(0.5),
+      minFlushes: wholeNumber(1, 100_000).default(20),
+      windowMs: wholeNumber(100, 3_600_000).default(10_000),
+      cooldownMs: wholeNumber(10, 3_600_000).default(1_000),
+      maxCooldownMs: wholeNumber(10, 3_600_000).default(30_000),
+    },
+    objectError('{ enabled, failureRatio, minFlushes, windowMs, cooldownMs, maxCooldownMs }'),
+  ),
+  maxFlushesPerSecond: share(
+    'must be a number from 0.001 to 1000000',
+    (value) => value >= 0.001 && value <= 1_000_000,
+  ).optional(),
 };
 
-function shedError(issue: { code?: string | undefined }): string {
-  return issue.code === 'unrecognized_keys' ? 'an unknown option' : 'must be an object { elevated?, critical? }';
+function objectError(form: string) {
+  return {
+    error: (issue: { code?: string | undefined }) =>
+      issue.code === 'unrecognized_keys' ? 'an unknown option' : `must be an object ${form}`,
+  };
 }
 
 const unknownOption = {
@@ -97,7 +116,15 @@ export const DEFAULT_CONFIG: BackpressureConfig = {
   maxAttempts: 5,
   backoff: { type: 'exponential', delayMs: 1_000, maxDelayMs: 60_000 },
   deadLetterLimit: 10_000,
-  control: { algorithm: 'interval' },
+  control: { algorithm: 'elastic', mode: 'enforce' },
+  breaker: {
+    enabled: true,
+    failureRatio: 0.5,
+    minFlushes: 20,
+    windowMs: 10_000,
+    cooldownMs: 1_000,
+    maxCooldownMs: 30_000,
+  },
 };
 
 /**
@@ -159,6 +186,7 @@ function crossFaults(config: BackpressureConfig): ConfigFault[] {
   );
   rule(c.leaseMs > c.flushTimeoutMs, 'leaseMs', `must be above flushTimeoutMs, which is ${c.flushTimeoutMs}`);
   rule(c.backoff.delayMs <= c.backoff.maxDelayMs, 'backoff', 'delayMs must be at most maxDelayMs');
+  rule(c.breaker.cooldownMs <= c.breaker.maxCooldownMs, 'breaker', 'cooldownMs must be at most maxCooldownMs');
   return faults;
 }
 

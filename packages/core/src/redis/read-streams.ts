@@ -3,6 +3,7 @@ import { decodeRecord } from '../domain/item-record.js';
 import { BackpressureState } from '../domain/state.js';
 import type { DeadLetter, StoreEvent } from '../domain/store-port.js';
 import { parseReply } from './define-script.js';
+import { controlDecision } from './read-decision.js';
 
 /** An entry of a stream: its id and its fields. */
 const entries = z.array(
@@ -42,6 +43,7 @@ const event = z.discriminatedUnion('kind', [
     samples: z.coerce.number(),
     reason: z.enum(['slow', 'fast']),
   }),
+  controlDecision.extend({ id: z.string(), atMs: z.coerce.number(), kind: z.literal('control') }),
 ]);
 
 /** Reads dead letters; an entry that is none is left out, so that one bad entry can't hide the others. */

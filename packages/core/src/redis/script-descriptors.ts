@@ -121,8 +121,8 @@ export const settleScript = defineScript({
   script: scripts.settle,
   bufferKeys: true,
   keys: ['session', 'batch', 'next_batch'],
-  args: ['seq', 'id', 'kind', 'latencyMs', 'jitter', 'minRetryDelayMs', 'nextId', 'outcomes', 'causes'],
-  encode: ({ token, batchId, settlement, latencyMs, jitter, minRetryDelayMs = 0, next }: SettleRequest) => ({
+  args: ['seq', 'id', 'kind', 'latencyMs', 'jitter', 'retryAfterMs', 'nextId', 'outcomes', 'causes'],
+  encode: ({ token, batchId, settlement, latencyMs, jitter, retryAfterMs = 0, next }: SettleRequest) => ({
     keys: [`session:${token.session}`, `batch:${batchId}`, `batch:${next?.batchId ?? batchId}`],
     args: [
       token.seq,
@@ -130,7 +130,7 @@ export const settleScript = defineScript({
       settlement.kind,
       latencyMs ?? '',
       jitter,
-      Math.ceil(minRetryDelayMs),
+      Math.ceil(retryAfterMs),
       next?.batchId ?? '',
       ...settlementArgs(settlement),
     ],

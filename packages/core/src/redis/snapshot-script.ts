@@ -1,7 +1,8 @@
 import * as z from 'zod';
+import { BREAKER_PHASES } from '../domain/control/breaker.js';
 import { LANES } from '../domain/lane.js';
 import { type Counters, type FleetNode, REFUSAL_REASONS, type Snapshot } from '../domain/store-port.js';
-import { defineScript, tagged, whole } from './define-script.js';
+import { decimal, defineScript, tagged, whole } from './define-script.js';
 import { scripts } from './scripts.generated.js';
 
 const node = z.string().transform((text, context): FleetNode => {
@@ -9,6 +10,41 @@ const node = z.string().transform((text, context): FleetNode => {
   if (role === undefined || id === undefined) context.addIssue('not a node');
   return { role: role as FleetNode['role'], slots: Number(slots), id: id ?? '' };
 });
+
+const control = z
+  .tuple([
+    decimal,
+    z.enum(['elastic', 'interval', 'fixed']),
+    z.enum(['enforce', 'observe']),
+    decimal,
+    decimal,
+    decimal,
+    decimal,
+    whole,
+    z.enum(BREAKER_PHASES),
+    whole,
+    whole,
+  ])
+  .transform(
+    ([intakeRate, algorithm, mode, permits, batchSize, latencyMs, baselineMs, learning, breaker, ...times]) => {
+      const [breakerOpenUntilMs, holdUntilMs] = times;
+      return {
+        intakeRate,
+        control: {
+          algorithm,
+          mode,
+          permits,
+          batchSize,
+          latencyMs,
+          baselineMs,
+          learning: learning === 1,
+          breaker,
+          breakerOpenUntilMs,
+          holdUntilMs,
+        },
+      };
+    },
+  );
 
 const rest = z.tuple([
   whole,
@@ -22,6 +58,7 @@ const rest = z.tuple([
   whole,
   z.array(z.string()),
   z.array(node),
+  control,
 ]);
 
 export const snapshotScript = defineScript({
@@ -31,7 +68,7 @@ export const snapshotScript = defineScript({
   args: [],
   encode: () => ({ keys: [], args: [] }),
   reply: tagged(['snapshot'], rest).transform(([, vitals, fields]): Snapshot => {
-    const [nowMs, high, normal, low, inFlight, batches, deadLetters, waiters, oldestAtMs, flat, nodes] = fields;
+    const [nowMs, high, normal, low, inFlight, batches, deadLetters, waiters, oldestAtMs, flat, nodes, pace] = fields;
     const state = numbersOf(flat);
     return {
       vitals,
@@ -49,6 +86,7 @@ export const snapshotScript = defineScript({
       flushPaused: state('flushPaused') === 1,
       drainUntilMs: vitals.state === 'draining' ? state('drainUntilMs') : 0,
       lastFlushLatencyMs: state('lastLatencyMs'),
+      ...pace,
       nodes,
       slots: nodes.reduce((sum, { slots }) => sum + slots, 0),
     };
@@ -82,5 +120,6 @@ function countersOf(state: (field: string) => number): Counters {
     staleSettlements: state('staleSettlements'),
     batchesSettled: state('batchesSettled'),
     batchesFailed: state('batchesFailed'),
+    batchesThrottled: state('batchesThrottled'),
   };
 }

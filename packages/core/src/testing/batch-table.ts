@@ -12,8 +12,13 @@ export interface Batch {
 }
 
 /** A batch in flight. */
-export interface LeasedBatch extends Batch {
+export interface LeasedBatch extends Batch, LeaseTerms {}
+
+export interface LeaseTerms {
   readonly leaseMs: number;
+  readonly takenAtMs: number;
+  /** The circuit breaker waits for what becomes of it. */
+  readonly probe: boolean;
 }
 
 /** The batches in flight and those that wait for a retry: each item is in exactly one of them. */
@@ -47,10 +52,10 @@ export class BatchTable {
     return this.#leased.get(id);
   }
 
-  lease(batch: Batch, leaseMs: number, nowMs: number): LeasedBatch {
-    const leased = { ...batch, leaseMs };
+  lease(batch: Batch, terms: LeaseTerms): LeasedBatch {
+    const leased = { ...batch, ...terms };
     this.#leased.set(batch.id, leased);
-    this.#leaseEnds.set(batch.id, nowMs + leaseMs);
+    this.#leaseEnds.set(batch.id, terms.takenAtMs + terms.leaseMs);
     this.#enter(batch, 1);
     return leased;
   }

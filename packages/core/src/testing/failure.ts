@@ -1,4 +1,4 @@
-import type { Batch, LeasedBatch } from './batch-table.js';
+import type { LeasedBatch } from './batch-table.js';
 import type { StoredItem } from './ready-lanes.js';
 import type { Step } from './step.js';
 
@@ -23,13 +23,14 @@ export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs
   const [only, second] = items;
   step.ledger.batches.endLease(batch);
   step.ledger.tally.batchesFailed++;
-  if (only !== undefined && second === undefined && batch.attempts + 1 >= step.config.maxAttempts) {
-    buryAll(step, batch, [{ stored: only, cause }]);
+  const failed = { ...batch, attempts: batch.attempts + 1 };
+  if (only !== undefined && second === undefined && failed.attempts >= step.config.maxAttempts) {
+    buryAll(step, failed, [{ stored: only, cause }]);
     return { retried: 0, dead: 1 };
   }
   const middle = Math.ceil(items.length / 2);
-  retryLater(step, batch, 'a', items.slice(0, middle), delayMs);
-  if (middle < items.length) retryLater(step, batch, 'b', items.slice(middle), delayMs);
+  retryLater(step, failed, 'a', items.slice(0, middle), delayMs);
+  if (middle < items.length) retryLater(step, failed, 'b', items.slice(middle), delayMs);
   return { retried: items.length, dead: 0 };
 }
 
@@ -37,11 +38,19 @@ export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs
  * The id under which a batch waits for its retry. The revision is in it since a taker may use an id again after its
  * lease was lost, and lose it again while what became of the first still waits.
  */
-export function retryId({ ledger }: Step, batch: Batch, half: 'a' | 'b'): string {
-  return `${batch.id}.${ledger.revision}${half}`;
+export function retryId({ ledger }: Step, id: string, half: 'a' | 'b'): string {
+  return `${id}.${ledger.revision}${half}`;
 }
 
-/** Sends failed items of a batch, whose lease has ended, to one retry. */
+/** Gives a batch back whole, its attempts as they were: it was not tried, or is not to blame. */
+export function giveBack(step: Step, batch: LeasedBatch, dueMs: number): void {
+  const { items, attempts, firstFailedAtMs } = batch;
+  const { batches } = step.ledger;
+  batches.endLease(batch);
+  batches.wait({ id: retryId(step, batch.id, 'a'), items, attempts, firstFailedAtMs }, dueMs);
+}
+
+/** Sends failed items of a batch, whose lease has ended, to one retry. The batch counts this failure already. */
 export function retryLater(
   step: Step,
   batch: LeasedBatch,
@@ -50,14 +59,14 @@ export function retryLater(
   delayMs: number,
 ): void {
   const { batches, tally } = step.ledger;
-  const failed = { items, attempts: batch.attempts + 1, firstFailedAtMs: batch.firstFailedAtMs || step.nowMs };
-  batches.wait({ ...failed, id: retryId(step, batch, half) }, step.nowMs + delayMs);
+  const failed = { items, attempts: batch.attempts, firstFailedAtMs: batch.firstFailedAtMs || step.nowMs };
+  batches.wait({ ...failed, id: retryId(step, batch.id, half) }, step.nowMs + delayMs);
   tally.retried += items.length;
 }
 
-/** Sends failed items of a batch, whose lease has ended, to the dead letters. */
+/** Sends failed items of a batch, whose lease has ended, to the dead letters. The batch counts this failure already. */
 export function buryAll(step: Step, batch: LeasedBatch, items: readonly FatalItem[]): void {
   for (const { stored, cause } of items) {
-    step.bury(stored, cause, batch.attempts + 1, batch.firstFailedAtMs || step.nowMs);
+    step.bury(stored, cause, batch.attempts, batch.firstFailedAtMs || step.nowMs);
   }
 }

@@ -14,6 +14,7 @@
 -- Holds I5 one limit, I7 (a consumer must be able to start, and to drain, on a full Redis)
 -- Cost O(options)
 --- @include "open_buffer"
+--- @include "fleet_control"
 --- @include "move_state"
 --- @include "save_buffer"
 --- @include "compile_config"
@@ -29,6 +30,7 @@ local flat = redis.call('HGETALL', config_key)
 for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
 
 local version = tonumber(stored.version or 0)
+local algorithm = stored['control.algorithm']
 local writes, deletes = {}, {}
 local changed = false
 
@@ -124,7 +126,12 @@ if changed then
   touch(b)
   give_room(b)
   if version == 1 then b.stateSinceMs = b.now end
-  if b.config.algorithm == 'fixed' then b.intervalMs = 0 end
+  if version == 1 then write_law(b, initial_elastic(elastic_limits(b.config))) end
+  if algorithm and algorithm ~= b.config.algorithm then
+    b.epochStartMs, b.epochSamples = 0, 0
+    forget_epoch(b, 0)
+  end
+  if b.config.algorithm ~= 'interval' and not law_rules(b) then b.intervalMs = 0 end
   b.intervalMs = math.min(b.config.max_interval_ms, math.max(b.config.min_interval_ms, b.intervalMs))
   end_drain_if_over(b)
   follow_fill(b)

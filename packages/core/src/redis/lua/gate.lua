@@ -10,6 +10,7 @@
 -- Cost O(batches) for drain, O(1) else
 --- @include "open_buffer"
 --- @include "batches"
+--- @include "fleet_control"
 --- @include "vitals"
 --- @include "save_buffer"
 local action = ARGV[1]
@@ -21,9 +22,11 @@ local function pause(b)
   if flush == '1' then b.flushPaused = 1 end
 end
 
+-- An operator knows better: what holds the flush ends too.
 local function resume(b)
   b.intakePaused = 0
   b.flushPaused = 0
+  control_resumed(b)
   if b.state == 'draining' then end_drain(b) end
 end
 

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---- heartbeat - says that a process is alive, and counts the live flush slots of the fleet.
+--- heartbeat - says that a process is alive; counts the flush slots of the fleet, and looks at the intake.
 -- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
 -- ARGV[1] node role:slots:id
 -- ARGV[2] ttlMs after which it counts as gone; 0 takes it off the list
@@ -9,6 +9,7 @@
 -- Cost O(live processes)
 --- @include "open_buffer"
 --- @include "move_state"
+--- @include "intake_rate"
 --- @include "vitals"
 --- @include "save_buffer"
 local node = ARGV[1]
@@ -25,6 +26,7 @@ b.slots = 0
 for _, member in ipairs(redis.call('ZRANGE', b.keys.nodes, 0, -1)) do
   b.slots = b.slots + tonumber(string.match(member, '^%l+:(%d+):'))
 end
+sample_intake(b)
 end_drain_if_over(b)
 save_buffer(b)
 return vitals(b, 'alive')

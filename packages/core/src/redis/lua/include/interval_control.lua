@@ -1,33 +1,17 @@
+--- @include "latency_buckets"
 --- @include "move_state"
 -- The shared interval: at most one decision per epoch for the whole fleet (I4), from the median latency of its flushes.
 -- Mirrors domain/latency-histogram.ts and domain/interval-law.ts.
 local EPOCH_MS = 1000
-local MAX_LATENCY_MS = 3600000
-local BUCKETS = 160
-local BUCKET_GROWTH = 1.1
 
-local function bucket_of(latency_ms)
-  local bound = 1
-  for i = 0, BUCKETS - 1 do
-    if latency_ms <= bound then return i end
-    bound = bound * BUCKET_GROWTH
-  end
-  return BUCKETS - 1
-end
-
+-- The geometric mean of the bounds of a bucket.
 local function bucket_value(index)
-  local lower, upper = 1, 1
-  for _ = 1, index do
-    lower = upper
-    upper = upper * BUCKET_GROWTH
-  end
-  return math.sqrt(lower * upper)
+  local lower, upper = bucket_bounds(index)
+  return math.sqrt(math.max(1, lower) * upper)
 end
 
 local function median(b)
-  local flat = redis.call('HGETALL', b.keys.epoch)
-  local counts = {}
-  for i = 1, #flat, 2 do counts[tonumber(flat[i])] = tonumber(flat[i + 1]) end
+  local counts = read_buckets(b)
   local rank, seen = math.ceil(b.epochSamples / 2), 0
   for i = 0, BUCKETS - 1 do
     seen = seen + (counts[i] or 0)

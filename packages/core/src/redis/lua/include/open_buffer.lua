@@ -5,8 +5,8 @@
 local STATE_FIELDS = {
   'revision', 'stateEpoch', 'stateSinceMs', 'inFlight', 'inFlightBatches', 'bytes', 'inFlightBytes', 'maxSize',
   'sampleSince', 'intakePaused', 'flushPaused', 'drainUntilMs', 'ticketOrder', 'grantedOrder', 'rate', 'rateSinceMs',
-  'rateCount', 'intervalMs', 'lastTakeAtMs', 'takeCount', 'slots', 'epochStartMs', 'epochSamples', 'lastLatencyMs',
-  'state',
+  'rateCount', 'permits', 'batchSize', 'intervalMs', 'lastTakeAtMs', 'takeCount', 'slots', 'epochStartMs',
+  'epochSamples', 'lastLatencyMs', 'state',
 }
 
 local function open_buffer()

@@ -23,13 +23,24 @@ local function store_retry(b, id, records, attempts, first_ms, due_ms)
   local bytes = 0
   for _, record in ipairs(records) do bytes = bytes + payload_bytes(record) end
   push_all(batch_key(b, id), records)
-  local batch = { phase = 'r', items = #records, bytes = bytes, attempts = attempts, lease_ms = 0, first_ms = first_ms }
+  local batch = {
+    phase = 'r', items = #records, bytes = bytes, attempts = attempts, lease_ms = 0, first_ms = first_ms, taken_ms = 0,
+  }
   write_batch(b, id, batch, due_ms)
 end
 
 local function bury(b, record, cause, attempts, first_ms)
   release_items(b, 1, payload_bytes(record))
   add_dead_letter(b, record, cause, attempts, first_ms)
+end
+
+-- Gives a batch back whole, its attempts as they were: it was not tried, or is not to blame. Due then.
+local function give_back(b, id, batch, due_ms)
+  forget_batch(b, id, batch)
+  local waiting_id = retry_id(b, id, 'a')
+  redis.call('RENAME', batch_key(b, id), batch_key(b, waiting_id))
+  batch.phase, batch.lease_ms, batch.probe = 'r', 0, false
+  write_batch(b, waiting_id, batch, due_ms)
 end
 
 -- A batch failed as a whole. One item is retried, or dies at maxAttempts; more are halved, so that a poison item is

@@ -1,6 +1,8 @@
+--- @include "fleet_control"
 --- @include "retry"
 -- A lease that has ended is a failed flush of its batch; what it becomes is due at once. The old id is gone with that,
--- so whoever held it can settle nothing any more (I8).
+-- so whoever held it can settle nothing any more (I8). It says nothing about the downstream, for whoever held it may have
+-- crashed; but the breaker must not wait for a probe that is gone.
 local MAX_SWEPT = 16
 
 local function sweep_leases(b)
@@ -10,6 +12,7 @@ local function sweep_leases(b)
     if batch and batch.phase == 'l' then
       touch(b)
       count(b, 'leasesLost', 1)
+      if batch.probe then control_lost(b, batch) end
       local _, dead = fail_batch(b, id, batch, 'lease lost', function() return 0 end)
       if dead > 0 then
         add_to_rate(b, dead)
