@@ -52,7 +52,8 @@ async function floodThrough(silence: Silence, seed: number): Promise<FloodReport
   const proxy = await TcpProxy.start(redis.url);
   await silence(proxy);
   const options = { ...DEFAULT_OPTIONS, seed };
-  const spec = { role: 'flood' as const, name: 'flood', incarnation: 1, redisUrl: proxy.url, dir, options };
+  const address = { kind: 'url' as const, url: proxy.url };
+  const spec = { role: 'flood' as const, name: 'flood', incarnation: 1, address, dir, options };
   const flood = new MemberProcess(spec, HEAP);
   try {
     const path = join(dir, `flood-${memberId(spec)}.json`);

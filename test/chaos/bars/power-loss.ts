@@ -16,6 +16,7 @@ import { imbalance, judgeSamples } from '../check/samples.js';
 import { nowUs } from '../clock.js';
 import type { History } from '../history/history.js';
 import { DEFAULT_OPTIONS } from '../options.js';
+import { ChaosRedis } from '../rig/redis.js';
 import { buildShim, shimObstacle } from '../rig/shim.js';
 import { onStage, type RunContext, type Stage } from '../rig/stage.js';
 import type { Bar } from './bar.js';
@@ -65,18 +66,16 @@ async function loseMode(appendFsync: 'everysec' | 'always', seed: number, contex
   const environment = { LD_PRELOAD: buildShim('synced', dir), CHAOS_SYNCED: journal };
   const options = { ...DEFAULT_OPTIONS, seed, producers: 2, consumers: 2, leaseMs: 1_000, limit: 2_000, record: false };
   let powerUs = 0;
-  const act = async ({ redis }: Stage) => {
+  const act = async ({ ground }: Stage) => {
     await delay(BEFORE_MS);
     powerUs = nowUs();
-    await redis.killAndRestart(100);
+    await ground.killAndRestart?.(100);
     await delay(AFTER_MS);
   };
   try {
-    const history = await onStage(options, { ...context, log: () => {} }, act, {
-      appendFsync,
-      environment,
-      afterKill: (home) => forgetUnsynced(home, journal),
-    });
+    const open = () =>
+      ChaosRedis.open({ appendFsync, environment, afterKill: (home) => forgetUnsynced(home, journal) });
+    const history = await onStage(options, { ...context, log: () => {} }, act, open);
     return lossOf(history, seed, powerUs);
   } finally {
     rmSync(dir, { recursive: true });

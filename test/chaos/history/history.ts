@@ -2,6 +2,7 @@ import type { RunOptions } from '../options.js';
 import type { FaultRecord } from '../plan/faults.js';
 import type { ProcessEnd } from '../rig/member-process.js';
 import type { Sample } from '../rig/sample-script.js';
+import type { Scrape } from '../rig/scraper.js';
 import type { CallLine, FailedLine, FlushLine, PushLine, ReplyLine, StallLine } from './lines.js';
 
 /** Everything that a run left behind. The checks are functions of this and of nothing else. */
@@ -21,6 +22,8 @@ export interface History {
   /** What consumers reported as `error`. */
   readonly errors: readonly { readonly who: string; readonly at: number; readonly error: string }[];
   readonly samples: readonly Sample[];
+  /** What the metrics of the product itself said, all the time. */
+  readonly scrapes: readonly Scrape[];
   /** The last look, when everybody had left. */
   readonly rest: Sample | undefined;
   readonly residue: Residue;

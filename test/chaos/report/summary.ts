@@ -25,7 +25,7 @@ export function summarize(history: History, findings: Findings, violations: read
     strategy,
     figures: {
       ...figuresOfItems(history, findings),
-      ...figuresOfOrder(findings),
+      ...figuresOfOrder(history, findings),
       ...figuresOfMachine(history, findings),
     },
     faults: faultsDone(history),
@@ -43,13 +43,15 @@ function figuresOfItems(history: History, { items, duplicates }: Findings): Reco
   };
 }
 
-function figuresOfOrder({ samples, witness, windows, model }: Findings): Record<string, number> {
+function figuresOfOrder({ scrapes }: History, { samples, witness, windows, model }: Findings): Record<string, number> {
   return {
     samples: samples.samples,
     samplesOverLimit: samples.overLimit,
     samplesTorn: samples.torn,
     samplesImbalanced: samples.imbalanced,
     peakSize: samples.peakSize,
+    scrapes: scrapes.length,
+    scrapesImbalanced: scrapes.filter(({ imbalance }) => imbalance !== 0).length,
     operations: witness.operations,
     neighboursCompared: witness.compared,
     revisionGaps: witness.gaps,

@@ -1,12 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import type { RedisServer } from '../../../scripts/redis.mjs';
+import { importFromRoot } from '../../support/root.js';
 import { nowUs } from '../clock.js';
-import { importFromRoot } from './root.js';
+import { type Address, type Ground } from './ground.js';
 
 type Start = typeof import('../../../scripts/redis.mjs').startRedisServer;
-
-const PATIENCE_MS = 60_000;
 
 /** How the server of a run differs from the usual one. */
 export interface RedisSetup {
@@ -18,7 +16,7 @@ export interface RedisSetup {
 }
 
 /** A redis-server of the run's own, with an append-only file, that can be killed and comes back at the same place. */
-export class ChaosRedis {
+export class ChaosRedis implements Ground {
   readonly #start: Start;
   readonly #setup: RedisSetup;
   #server: RedisServer;
@@ -40,23 +38,10 @@ export class ChaosRedis {
     return this.#server.url;
   }
 
-  get dir(): string {
-    return this.#server.dir;
+  get address(): Address {
+    return { kind: 'url', url: this.url };
   }
 
-  /** A connection of the rig's own, past every proxy. */
-  connect(): Redis {
-    const client = new Redis(this.url, {
-      retryStrategy: () => 20,
-      maxRetriesPerRequest: 0,
-      enableOfflineQueue: false,
-      connectTimeout: 1_000,
-    });
-    client.on('error', () => {});
-    return client;
-  }
-
-  /** kill -9, a pause, and a start from what the append-only file holds. Resolves with when it was executed again. */
   async killAndRestart(pauseMs: number): Promise<{ readonly startedUs: number }> {
     const { port, dir } = this.#server;
     await this.#server.kill('SIGKILL');
@@ -71,19 +56,6 @@ export class ChaosRedis {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#server.stop();
-  }
-}
-
-/** Repeats a command of the rig until Redis answers: it may be down on purpose. */
-export async function patiently<R>(run: () => Promise<R>, patienceMs = PATIENCE_MS): Promise<R> {
-  const until = performance.now() + patienceMs;
-  for (;;) {
-    try {
-      return await run();
-    } catch (error) {
-      if (performance.now() > until) throw error;
-    }
-    await delay(20);
   }
 }
 

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { ROOT } from './root.js';
+import { ROOT } from '../../support/root.js';
 
 /** Why libraries can't be put in front of a server here; undefined when they can. */
 export function shimObstacle(): string | undefined {
