@@ -31,6 +31,8 @@ export interface History {
   /** One JSON text per script call, in the order of execution; empty when nothing was recorded. */
   readonly record: readonly string[];
   readonly peakBytes: { readonly producer: number; readonly consumer: number };
+  /** By how much the loop of the rig was late at worst, in ms: what a busy machine adds to every time that is measured. */
+  readonly lagMs: number;
   readonly usedMemory: { readonly min: number; readonly max: number };
 }
 

@@ -36,6 +36,7 @@ function figuresOfItems(history: History, { items, duplicates }: Findings): Reco
   const { examples: _, ...counts } = items;
   return {
     ...counts,
+    duplicatesPerMille: Math.round((items.duplicates / Math.max(1, items.flushed)) * 100_000) / 100,
     duplicatesAllowed: duplicateAllowance(history),
     duplicatesUnexplained: duplicates.unexplained,
     duplicatesByStall: duplicates.byStall,

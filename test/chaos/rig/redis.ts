@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RedisServer } from '../../../scripts/redis.mjs';
 import { importFromRoot } from '../../support/root.js';
@@ -6,9 +7,18 @@ import { type Address, type Ground } from './ground.js';
 
 type Start = typeof import('../../../scripts/redis.mjs').startRedisServer;
 
+/**
+ * Where its files go. While an fsync is under way Redis keeps what it has acknowledged in its own memory, for up to 2 s
+ * (`everysec`), and a kill takes that with it. How slow a disk is must not decide what a kill shows, so the files lie in
+ * memory; what a slow disk does has a bar of its own.
+ */
+const MEMORY_DIR = '/dev/shm';
+
 /** How the server of a run differs from the usual one. */
 export interface RedisSetup {
   readonly appendFsync?: 'everysec' | 'always';
+  /** Its files lie on a disk. */
+  readonly onDisk?: boolean;
   /** Of the server process alone, such as `LD_PRELOAD`. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Done to the files of a server that was killed, before it is started again. */
@@ -30,7 +40,9 @@ export class ChaosRedis implements Ground {
 
   static async open(setup: RedisSetup = {}): Promise<ChaosRedis> {
     const { startRedisServer } = (await importFromRoot('scripts/redis.mjs')) as { startRedisServer: Start };
-    const start: Start = (options) => withEnvironment(setup.environment, () => startRedisServer(options));
+    const inMemory = setup.onDisk !== true && existsSync(MEMORY_DIR);
+    const environment = { ...(inMemory ? { TMPDIR: MEMORY_DIR } : {}), ...setup.environment };
+    const start: Start = (options) => withEnvironment(environment, () => startRedisServer(options));
     return new ChaosRedis(start, setup, await start({ args: argsOf(setup) }));
   }
 
@@ -64,7 +76,7 @@ function argsOf({ appendFsync = 'everysec' }: RedisSetup): string[] {
 }
 
 /** What starts meanwhile inherits these variables. So nothing else may be started just then. */
-async function withEnvironment<R>(variables: Readonly<Record<string, string>> = {}, run: () => Promise<R>): Promise<R> {
+async function withEnvironment<R>(variables: Readonly<Record<string, string>>, run: () => Promise<R>): Promise<R> {
   const before = Object.keys(variables).map((name) => [name, process.env[name]] as const);
   Object.assign(process.env, variables);
   try {

@@ -9,7 +9,7 @@ export function shimObstacle(): string | undefined {
 }
 
 /** Compiles a shim of `test/chaos/shims` into a directory; returns its path, for LD_PRELOAD. */
-export function buildShim(name: 'synced' | 'clock', dir: string): string {
+export function buildShim(name: 'synced' | 'slow' | 'clock', dir: string): string {
   const library = join(dir, `${name}.so`);
   const source = join(ROOT, 'test/chaos/shims', `${name}.c`);
   execFileSync('gcc', ['-shared', '-fPIC', '-O1', '-o', library, source, '-ldl'], {

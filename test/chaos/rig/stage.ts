@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { withLoopLag } from '../../support/loop-lag.js';
 import { patiently } from '../../support/patiently.js';
 import { nowUs } from '../clock.js';
 import type { History } from '../history/history.js';
@@ -92,11 +93,7 @@ async function perform(stage: Stage, act: Act): Promise<Omit<History, 'residue'>
   await fleet.start('producer');
   const startedUs = nowUs();
   const memory = setInterval(() => fleet.noteMemory(), NOTE_MEMORY_MS);
-  try {
-    await act(stage);
-  } finally {
-    clearInterval(memory);
-  }
+  const { lagMs } = await withLoopLag(() => act(stage)).finally(() => clearInterval(memory));
   const endedUs = nowUs();
   const rest = await comeToRest(stage);
   return {
@@ -112,6 +109,7 @@ async function perform(stage: Stage, act: Act): Promise<Omit<History, 'residue'>
     ends: fleet.places.flatMap((place) => place.ends),
     record: recorder.entries,
     peakBytes: { producer: peakOf(fleet, 'producer'), consumer: peakOf(fleet, 'consumer') },
+    lagMs: Math.round(lagMs),
     usedMemory: sampler.usedMemory,
   };
 }
