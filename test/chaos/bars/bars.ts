@@ -1,4 +1,5 @@
 import type { RunContext } from '../rig/stage.js';
+import { BAD_INPUT } from './bad-input.js';
 import type { Bar, BarResult } from './bar.js';
 import { CLOCK_JUMP } from './clock-jump.js';
 import { CLUSTER, CONFIRMED, SENTINEL_KILL, SENTINEL_PAUSE } from './failover.js';
@@ -22,6 +23,7 @@ export const BARS: readonly Bar[] = [
   HIDDEN_BUFFERS,
   HERD,
   CLOCK_JUMP,
+  BAD_INPUT,
 ].sort((a, b) => numberOf(a) - numberOf(b));
 
 function numberOf({ name }: Bar): number {

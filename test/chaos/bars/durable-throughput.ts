@@ -17,7 +17,7 @@ export async function durableThroughput(durability: {
   const ground = await openTrio();
   const connection = connectionTo(ground.address);
   const admin = new BackpressureAdmin(
-    defineBuffer({ name: NAME, maxBufferSize: 100_000_000, strategy: 'drop_newest', maxBlockTimeMs: 0 }),
+    defineBuffer({ name: NAME, maxBufferSize: 10_000_000, strategy: 'drop_newest', maxBlockTimeMs: 0 }),
     { connection },
   );
   const stores = [openRedisStore(NAME, connection), openRedisStore(NAME, connection, { durability })] as const;

@@ -196,8 +196,10 @@ export const CLUSTER: Bar = {
       const target = await cluster.otherThan(owner);
       moved.fromUs = nowUs();
       await cluster.moveSlot(slot, owner, target);
-      await delay(BEFORE_MS);
+      await delay(BEFORE_MS / 2);
       moved.toUs = nowUs();
+      // So that what the kill does is not taken for the move's.
+      await delay(BEFORE_MS / 2);
       stretch.fromUs = nowUs();
       await target.kill('SIGKILL');
       await patiently(async () => {
