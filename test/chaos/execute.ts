@@ -1,10 +1,10 @@
+import { importFromRoot } from '../support/root.js';
 import type { Findings } from './check/check.js';
 import { check } from './check/check.js';
 import { violationsOf } from './check/verdict.js';
 import type { History } from './history/history.js';
 import type { RunOptions } from './options.js';
 import { type RunSummary, summarize } from './report/summary.js';
-import { importFromRoot } from './rig/root.js';
 import { runChaos } from './rig/run.js';
 import type { RunContext } from './rig/stage.js';
 

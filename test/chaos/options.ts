@@ -26,6 +26,8 @@ export interface RunOptions {
   readonly failures: number;
   /** Records every script call in Redis itself, and compares each with the pure model. */
   readonly record: boolean;
+  /** Waits in each push until so many replicas have it. */
+  readonly durability: { readonly replicas: number; readonly timeoutMs: number } | undefined;
   /** The seeded bug to run with. */
   readonly mutant: string | undefined;
   /** Keeps the journals, and says where. */
@@ -47,6 +49,7 @@ export const DEFAULT_OPTIONS: RunOptions = {
   rates: allFaults(),
   failures: 0.01,
   record: true,
+  durability: undefined,
   mutant: undefined,
   keep: false,
 };
@@ -71,6 +74,7 @@ export function bufferSpec({ limit, limitBytes, batch, leaseMs, strategy }: RunO
     minFlushIntervalMs: 5,
     maxFlushIntervalMs: 500,
     targetLatencyMs: 200,
+    control: { algorithm: 'interval' },
     // Attempts are counted on every lost lease; here nothing may die of them.
     maxAttempts: 1_000,
     backoff: { delayMs: 50, maxDelayMs: 400 },

@@ -1,9 +1,14 @@
 import { Cluster, Redis } from 'ioredis';
-import { vi } from 'vitest';
-import { type RedisServer, startRedisServer } from '../../scripts/redis.mjs';
+import type { RedisServer } from '../../scripts/redis.mjs';
+import { patiently } from './patiently.js';
+import { importFromRoot } from './root.js';
+
+type Start = typeof import('../../scripts/redis.mjs').startRedisServer;
 
 const SLOTS = 16_384;
-const NODE_TIMEOUT_MS = 1_500;
+const JOIN_MS = 20_000;
+/** After so long without an answer the others take a node for dead. */
+export const NODE_TIMEOUT_MS = 1_500;
 
 /** Three primaries and three replicas on 127.0.0.1. */
 export interface RedisCluster {
@@ -21,6 +26,7 @@ export interface RedisCluster {
 }
 
 export async function startCluster(args: readonly string[] = []): Promise<RedisCluster> {
+  const { startRedisServer } = (await importFromRoot('scripts/redis.mjs')) as { startRedisServer: Start };
   const options = [
     '--cluster-enabled',
     'yes',
@@ -70,9 +76,9 @@ async function join(nodes: readonly RedisServer[], to: AdminOf): Promise<void> {
   for (const node of nodes.slice(1)) await to(first).call('cluster', 'meet', '127.0.0.1', node.port);
   const ids = await Promise.all(primaries.map(async (node) => String(await to(node).call('cluster', 'myid'))));
   for (const [i, node] of nodes.slice(3).entries()) {
-    await patiently(() => to(node).call('cluster', 'replicate', ids[i] ?? ''));
+    await patiently(() => to(node).call('cluster', 'replicate', ids[i] ?? ''), JOIN_MS);
   }
-  await patiently(async () => {
+  const isJoined = async () => {
     for (const node of nodes) {
       const info = String(await to(node).call('cluster', 'info'));
       if (!info.includes('cluster_state:ok') || !info.includes('cluster_known_nodes:6')) throw new Error(info);
@@ -80,7 +86,8 @@ async function join(nodes: readonly RedisServer[], to: AdminOf): Promise<void> {
     for (const node of primaries) {
       if (!(await to(node).info('replication')).includes('state=online')) throw new Error('A replica is missing');
     }
-  });
+  };
+  await patiently(isJoined, JOIN_MS);
 }
 
 function operations(nodes: readonly RedisServer[], to: AdminOf) {
@@ -119,8 +126,4 @@ function operations(nodes: readonly RedisServer[], to: AdminOf) {
     await to(from).call('cluster', 'setslot', slot, 'node', targetId);
   };
   return { slotOf: async (key: string) => Number(await ask('cluster', 'keyslot', key)), ownerOf, otherThan, moveSlot };
-}
-
-function patiently<T>(action: () => Promise<T>): Promise<T> {
-  return vi.waitFor(action, { timeout: 20_000, interval: 50 });
 }

@@ -2,11 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { vi } from 'vitest';
-import { type RedisServer, startRedisServer } from '../../scripts/redis.mjs';
+import type { RedisServer } from '../../scripts/redis.mjs';
+import { patiently } from './patiently.js';
+import { importFromRoot } from './root.js';
+
+type Start = typeof import('../../scripts/redis.mjs').startRedisServer;
 
 const NAME = 'main';
-const DOWN_AFTER_MS = 1_500;
+/** After so long without an answer a Sentinel takes a server for dead. */
+export const DOWN_AFTER_MS = 1_500;
 /** Everything else that a Sentinel does in a rhythm, faster than in its defaults: a test has no half minute. */
 const RHYTHM = {
   'info-period': 500,
@@ -22,6 +26,8 @@ export interface SentinelTrio {
   readonly connection: { readonly name: string; readonly sentinels: readonly { host: string; port: number }[] };
   /** The primary, as the Sentinels have it now. */
   primary(): Promise<RedisServer>;
+  /** The primary at first, and its two replicas. */
+  readonly servers: readonly RedisServer[];
   readonly sentinels: readonly Pick<RedisServer, 'kill'>[];
   stop(): Promise<void>;
 }
@@ -45,7 +51,7 @@ export async function startSentinelTrio(args: readonly string[] = []): Promise<S
       if (found === undefined) throw new Error(`No server on port ${port}`);
       return found;
     };
-    return { connection: { name: NAME, sentinels: addresses }, primary, sentinels, stop };
+    return { connection: { name: NAME, sentinels: addresses }, primary, servers, sentinels, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -53,6 +59,7 @@ export async function startSentinelTrio(args: readonly string[] = []): Promise<S
 }
 
 async function startServers(args: readonly string[], running: { stop(): Promise<void> }[]): Promise<RedisServer[]> {
+  const { startRedisServer } = (await importFromRoot('scripts/redis.mjs')) as { startRedisServer: Start };
   const options = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', ...args];
   const primary = await startRedisServer({ args: options });
   running.push(primary);
@@ -73,10 +80,8 @@ type Launch = (program: Program, options: { args: readonly string[] }) => Promis
  * process afterwards, and can't outlive this one either.
  */
 async function startSentinel(primaryPort: number): Promise<Pick<RedisServer, 'port' | 'kill' | 'stop'>> {
-  const { launch } = (await import(new URL('../../scripts/redis-server.mjs', import.meta.url).href)) as {
-    launch: Launch;
-  };
-  const { findServer } = (await import(new URL('../../scripts/redis-binary.mjs', import.meta.url).href)) as {
+  const { launch } = (await importFromRoot('scripts/redis-server.mjs')) as { launch: Launch };
+  const { findServer } = (await importFromRoot('scripts/redis-binary.mjs')) as {
     findServer(): Promise<Program | undefined>;
   };
   const program = await findServer();
@@ -94,15 +99,12 @@ async function startSentinel(primaryPort: number): Promise<Pick<RedisServer, 'po
     { bin: '/bin/sh', env: program.env },
     { args: ['-c', shell, 'sh', program.bin, file, '--sentinel'] },
   );
-  await vi.waitFor(
-    () =>
-      ask(server.port, async (redis) => {
-        await redis.ping();
-        for (const [name, ms] of Object.entries(RHYTHM))
-          await redis.call('sentinel', 'debug', name, ms).catch(() => {});
-      }),
-    { timeout: 10_000, interval: 20 },
-  );
+  const hurry = () =>
+    ask(server.port, async (redis) => {
+      await redis.ping();
+      for (const [name, ms] of Object.entries(RHYTHM)) await redis.call('sentinel', 'debug', name, ms).catch(() => {});
+    });
+  await patiently(hurry, 10_000);
   const stop = async () => {
     await server.stop();
     rmSync(dir, { recursive: true, force: true });
@@ -119,7 +121,7 @@ async function knowsAll(port: number): Promise<void> {
       const counts = `${fields.get('num-slaves')} ${fields.get('num-other-sentinels')} ${fields.get('flags')}`;
       if (counts !== '2 2 master') throw new Error(counts);
     });
-  await vi.waitFor(isSettled, { timeout: 20_000, interval: 50 });
+  await patiently(isSettled, 20_000);
 }
 
 async function ask<T>(port: number, question: (redis: Redis) => Promise<T>): Promise<T> {

@@ -1,21 +1,29 @@
 import type { RunContext } from '../rig/stage.js';
+import { BAD_INPUT } from './bad-input.js';
 import type { Bar, BarResult } from './bar.js';
 import { CLOCK_JUMP } from './clock-jump.js';
+import { CLUSTER, CONFIRMED, SENTINEL_KILL, SENTINEL_PAUSE } from './failover.js';
 import { FULL_MEMORY } from './full-memory.js';
 import { HERD } from './herd.js';
 import { HIDDEN_BUFFERS } from './hidden-buffers.js';
 import { PARTITION } from './partition.js';
 import { PLANNED_BARS } from './planned-bars.js';
-import { POWER_LOSS } from './power-loss.js';
+import { POWER_LOSS, SLOW_DISK } from './power-loss.js';
 
 export const BARS: readonly Bar[] = [
   ...PLANNED_BARS,
   POWER_LOSS,
+  SLOW_DISK,
+  SENTINEL_KILL,
+  SENTINEL_PAUSE,
+  CONFIRMED,
+  CLUSTER,
   PARTITION,
   FULL_MEMORY,
   HIDDEN_BUFFERS,
   HERD,
   CLOCK_JUMP,
+  BAD_INPUT,
 ].sort((a, b) => numberOf(a) - numberOf(b));
 
 function numberOf({ name }: Bar): number {

@@ -7,6 +7,7 @@ import { nowUs } from '../clock.js';
 import { examine } from '../execute.js';
 import { DEFAULT_OPTIONS } from '../options.js';
 import type { PlannedFault } from '../plan/faults.js';
+import { ChaosRedis } from '../rig/redis.js';
 import { buildShim, shimObstacle } from '../rig/shim.js';
 import { onStage, type Stage } from '../rig/stage.js';
 import type { Bar } from './bar.js';
@@ -39,7 +40,12 @@ export const CLOCK_JUMP: Bar = {
     const environment = { LD_PRELOAD: buildShim('clock', dir), CHAOS_CLOCK: clock };
     const options = { ...DEFAULT_OPTIONS, seed, leaseMs: LEASE_MS, failures: 0 };
     try {
-      const history = await onStage(options, context, (stage) => jump(stage, clock), { environment });
+      const history = await onStage(
+        options,
+        context,
+        (stage) => jump(stage, clock),
+        () => ChaosRedis.open({ environment }),
+      );
       const { summary } = await examine(history);
       const { redeliveryMs } = recoveryTimes(history);
       const worstMs = Math.max(0, ...redeliveryMs);

@@ -2,9 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { defineBuffer } from '@backpressure/core';
 import { type BufferStore, batchId, openRedisStore, sessionId } from '@backpressure/core/store';
 import { BackpressureProducer } from '@backpressure/producer';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
+import { patiently } from '../../support/patiently.js';
 import { BUFFER_NAME } from '../options.js';
-import { ChaosRedis, patiently } from '../rig/redis.js';
+import { connectTo } from '../rig/ground.js';
+import { ChaosRedis } from '../rig/redis.js';
 import type { Bar } from './bar.js';
 
 const PRODUCERS = 5;
@@ -58,7 +60,7 @@ export function fairness(shares: readonly number[]): number {
 
 async function runHerd(): Promise<HerdReport> {
   const redis = await ChaosRedis.open();
-  const looker = redis.connect();
+  const looker = connectTo(redis.address);
   const store = openRedisStore(BUFFER_NAME, redis.url);
   const herd = new Herd(redis.url);
   try {
@@ -153,7 +155,7 @@ async function freePlaces(store: BufferStore): Promise<{ readonly calls: number;
   return { calls: WAKES + seq, slots };
 }
 
-async function evalCount(redis: Redis): Promise<number> {
+async function evalCount(redis: Redis | Cluster): Promise<number> {
   const stats = await redis.info('commandstats');
   return ['eval', 'evalsha'].reduce(
     (sum, name) => sum + Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0),

@@ -18,6 +18,8 @@ const { leaseMs } = DEFAULT_OPTIONS;
 const INTERVAL_MS = 5;
 const POLL_MS = 1_000;
 
+/** The loop of a process may be late when a timer is set and when it fires. */
+const lagOf = ({ history }: Executed) => 2 * history.lagMs;
 const rule = (holds: boolean, violation: string) => (holds ? [] : [violation]);
 const figure = ({ summary }: Executed, name: string) => summary.figures[name] ?? Number.NaN;
 
@@ -37,6 +39,14 @@ const PLANNED: readonly PlannedBar[] = [
       ...rule((run.summary.faults['kill-redis'] ?? 0) >= 5, 'fewer than 5 kills of Redis'),
       ...rule(figure(run, 'admitted') >= 300_000, `${figure(run, 'admitted')} items admitted, 300,000 wanted`),
     ],
+  },
+  {
+    name: 'B3',
+    title: 'all faults, 60 s, with an eye on what was flushed twice',
+    must: 'at most a batch per slot for each fault of a consumer, at most 0.5 % of all, none unexplained or after its ack',
+    options: {},
+    judge: (run) => rule(figure(run, 'duplicates') > 0, 'nothing was flushed twice: the bar shows nothing'),
+    figures: ['duplicatesAllowed', 'duplicatesUnexplained', 'redeliveredAfterAck', 'duplicatesPerMille'],
   },
   {
     name: 'B4a',
@@ -63,7 +73,7 @@ const PLANNED: readonly PlannedBar[] = [
     options: { rates: { 'kill-consumer': 1.25 } },
     judge: (run) => {
       const worstMs = figure(run, 'redeliveryMaxMs');
-      return rule(worstMs <= leaseMs + INTERVAL_MS + 500, `redelivered after ${worstMs} ms`);
+      return rule(worstMs <= leaseMs + INTERVAL_MS + 500 + lagOf(run), `redelivered after ${worstMs} ms`);
     },
     figures: ['redeliveryMaxMs'],
   },
@@ -81,13 +91,13 @@ const PLANNED: readonly PlannedBar[] = [
     options: { rates: { 'swallow-reply': 2.5, 'swallow-request': 6 } },
   },
   {
-    name: 'B8',
+    name: 'B8a',
     title: 'kill -9 of Redis (everysec), 6 times',
     must: 'lost 0; admitting again within 2 s of its start',
     options: { rates: { 'kill-redis': 2 } },
     judge: (run) => {
       const worstMs = figure(run, 'admittingAgainMaxMs');
-      return rule(worstMs <= 2_000, `admitting again after ${worstMs} ms`);
+      return rule(worstMs <= 2_000 + lagOf(run), `admitting again after ${worstMs} ms`);
     },
     figures: ['admittingAgainMaxMs'],
   },
@@ -96,7 +106,7 @@ const PLANNED: readonly PlannedBar[] = [
     title: 'every bell lost 60 times, and every wake message 60 times',
     must: `lost 0; never idle with a backlog for more than two polls (${2 * POLL_MS} ms)`,
     options: { rates: { obliterate: 15, 'cut-signals': 10 } },
-    judge: (run) => rule(idleMs(run) <= 2 * POLL_MS, `nothing was flushed for ${idleMs(run)} ms`),
+    judge: (run) => rule(idleMs(run) <= 2 * POLL_MS + lagOf(run), `nothing was flushed for ${idleMs(run)} ms`),
   },
   {
     name: 'B19',
@@ -143,6 +153,7 @@ export const PLANNED_BARS: readonly Bar[] = PLANNED.map(({ name, title, must, op
         faults: Object.values(executed.summary.faults).reduce((sum, n) => sum + n, 0),
         lateSettlements: zombies(executed),
         longestIdleMs: idleMs(executed),
+        lagMs: executed.history.lagMs,
       },
     };
   },

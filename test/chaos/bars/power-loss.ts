@@ -16,11 +16,13 @@ import { imbalance, judgeSamples } from '../check/samples.js';
 import { nowUs } from '../clock.js';
 import type { History } from '../history/history.js';
 import { DEFAULT_OPTIONS } from '../options.js';
+import { ChaosRedis } from '../rig/redis.js';
 import { buildShim, shimObstacle } from '../rig/shim.js';
 import { onStage, type RunContext, type Stage } from '../rig/stage.js';
-import type { Bar } from './bar.js';
+import type { Bar, BarOutcome } from './bar.js';
 
 const RUNS = 10;
+const SLOW_RUNS = 3;
 const BEFORE_MS = 2_500;
 const AFTER_MS = 1_500;
 /** Redis starts an fsync each second, and may put off a write for as long as one is under way. */
@@ -37,16 +39,46 @@ export const POWER_LOSS: Bar = {
     const violations: string[] = [];
     const figures: Record<string, number> = {};
     for (const mode of ['everysec', 'always'] as const) {
-      const losses: Loss[] = [];
-      for (let run = 0; run < RUNS; run++) losses.push(await loseMode(mode, seed + run, context));
-      violations.push(...losses.flatMap((loss) => judge(mode, loss)));
-      figures[`${mode}Acknowledged`] = sum(losses, ({ acknowledged }) => acknowledged);
-      figures[`${mode}Lost`] = sum(losses, ({ lostAt }) => lostAt.length);
-      figures[`${mode}WorstWindowMs`] = Math.max(...losses.map(windowMs));
+      const outcome = await loseOften(mode, 'synced', RUNS, seed, context);
+      violations.push(...outcome.violations);
+      Object.assign(figures, outcome.figures);
     }
     return { violations, figures };
   },
 };
+
+/** B8b: the same kill -9 as in B8a, on a disk on which each fsync takes 1.5 s. */
+export const SLOW_DISK: Bar = {
+  name: 'B8b',
+  title: `kill -9 of Redis (everysec) while each fsync takes 1.5 s, ${SLOW_RUNS} times`,
+  must: 'only what was acknowledged in the last 2 s is lost; invariants exact',
+  run: async (seed, context) => {
+    const skipped = shimObstacle();
+    if (skipped !== undefined) return { violations: [], figures: {}, skipped };
+    return loseOften('everysec', 'slow', SLOW_RUNS, seed, context);
+  },
+};
+
+type Mode = 'everysec' | 'always';
+
+async function loseOften(
+  mode: Mode,
+  shim: 'synced' | 'slow',
+  runs: number,
+  seed: number,
+  context: RunContext,
+): Promise<BarOutcome> {
+  const losses: Loss[] = [];
+  for (let run = 0; run < runs; run++) losses.push(await lose(mode, shim, seed + run, context));
+  return {
+    violations: losses.flatMap((loss) => judge(mode, loss)),
+    figures: {
+      [`${mode}Acknowledged`]: sum(losses, ({ acknowledged }) => acknowledged),
+      [`${mode}Lost`]: sum(losses, ({ lostAt }) => lostAt.length),
+      [`${mode}WorstWindowMs`]: Math.max(...losses.map(windowMs)),
+    },
+  };
+}
 
 interface Loss {
   readonly seed: number;
@@ -59,24 +91,23 @@ interface Loss {
   readonly faults: readonly string[];
 }
 
-async function loseMode(appendFsync: 'everysec' | 'always', seed: number, context: RunContext): Promise<Loss> {
+async function lose(appendFsync: Mode, shim: 'synced' | 'slow', seed: number, context: RunContext): Promise<Loss> {
   const dir = mkdtempSync(join(tmpdir(), 'backpressure-chaos-'));
   const journal = join(dir, 'synced');
-  const environment = { LD_PRELOAD: buildShim('synced', dir), CHAOS_SYNCED: journal };
+  const environment = { LD_PRELOAD: buildShim(shim, dir), CHAOS_SYNCED: journal };
   const options = { ...DEFAULT_OPTIONS, seed, producers: 2, consumers: 2, leaseMs: 1_000, limit: 2_000, record: false };
   let powerUs = 0;
-  const act = async ({ redis }: Stage) => {
+  const act = async ({ ground }: Stage) => {
     await delay(BEFORE_MS);
     powerUs = nowUs();
-    await redis.killAndRestart(100);
+    await ground.killAndRestart?.(100);
     await delay(AFTER_MS);
   };
   try {
-    const history = await onStage(options, { ...context, log: () => {} }, act, {
-      appendFsync,
-      environment,
-      afterKill: (home) => forgetUnsynced(home, journal),
-    });
+    // A kill leaves what was written, a power loss what was synced.
+    const afterKill = (home: string) => (shim === 'synced' ? forgetUnsynced(home, journal) : undefined);
+    const open = () => ChaosRedis.open({ appendFsync, environment, afterKill, onDisk: true });
+    const history = await onStage(options, { ...context, log: () => {} }, act, open);
     return lossOf(history, seed, powerUs);
   } finally {
     rmSync(dir, { recursive: true });
@@ -120,7 +151,7 @@ function lossOf({ pushes, flushes, samples, rest, ends }: History, seed: number,
   return { seed, powerUs, acknowledged, lostAt, faults };
 }
 
-function judge(mode: 'everysec' | 'always', { seed, powerUs, lostAt, faults }: Loss): string[] {
+function judge(mode: Mode, { seed, powerUs, lostAt, faults }: Loss): string[] {
   const tooOld = lostAt.filter((at) => at < powerUs - WINDOW_US).length;
   const found = faults.slice(0, 3).map((fault) => `${mode}, seed ${seed}: ${fault}`);
   if (mode === 'always' && lostAt.length > 0) found.push(`always, seed ${seed}: ${lostAt.length} items lost`);

@@ -85,7 +85,7 @@ export function endsOfItems(pushes: readonly Push[]): Map<string, PushEnd | unde
 }
 
 function verdictOf(end: PushEnd | undefined): 'admitted' | 'refused' | 'indeterminate' {
-  if (end === 'a') return 'admitted';
+  if (end === 'a' || end === 'c') return 'admitted';
   return end === undefined || end === 'x' || end === 'e' ? 'indeterminate' : 'refused';
 }
 

@@ -16,7 +16,9 @@ export function recoveryTimes(
 }
 
 function admittingAfter({ restarts, pushes }: Pick<History, 'restarts' | 'pushes'>): number[] {
-  const admittedAt = pushes.flatMap(({ end }) => (end?.ends.includes('a') ? [end.at] : [])).sort((a, b) => a - b);
+  const admittedAt = pushes
+    .flatMap(({ end }) => (/[ac]/.test(end?.ends ?? '') && end ? [end.at] : []))
+    .sort((a, b) => a - b);
   return restarts.map((startedUs) => {
     const first = admittedAt.find((at) => at > startedUs);
     return first === undefined ? Infinity : Math.round((first - startedUs) / 1_000);

@@ -3,20 +3,11 @@ import type { ItemTotals } from './items.js';
 import { imbalance } from './samples.js';
 
 /** The books when everybody has left and nothing is left to do, against what the producers and the sink say. */
-export function judgeRest({ rest, residue, options }: History, items: ItemTotals): string[] {
-  if (rest === undefined) return ['the buffer is not declared any more'];
-  const faults: string[] = [];
-  const rule = (holds: boolean, fault: string) => {
-    if (!holds) faults.push(fault);
-  };
-  const left = rest.ready + rest.inFlight;
-  rule(left === 0, `${left} items are left in the buffer`);
-  rule(rest.batches === 0, `${rest.batches} batches are left`);
-  const unbalanced = imbalance(rest);
-  rule(unbalanced === undefined, `the ledger does not balance: ${unbalanced}`);
-  for (const field of ['inFlight', 'bytes', 'inFlightBytes', 'inFlightBatches']) {
-    rule(Number(rest.state[field] ?? 0) === 0, `${field} is ${rest.state[field]} in an empty buffer`);
-  }
+export function judgeRest(history: History, items: ItemTotals): string[] {
+  const { rest, options } = history;
+  const faults = judgeBooks(history);
+  if (rest === undefined) return faults;
+  const rule = ruleOf(faults);
   const accepted = Number(rest.state.accepted ?? 0);
   const { admitted, indeterminate, flushed, recovered } = items;
   rule(accepted >= admitted, `${accepted} counted as accepted, though producers were told of ${admitted}`);
@@ -34,7 +25,29 @@ export function judgeRest({ rest, residue, options }: History, items: ItemTotals
       `${accepted} counted as accepted, ${admitted} admitted and ${recovered} recovered`,
     );
   }
+  return faults;
+}
+
+/** The books by themselves: what must hold of them even when a failover has taken back what had been answered. */
+export function judgeBooks({ rest, residue }: Pick<History, 'rest' | 'residue'>): string[] {
+  if (rest === undefined) return ['the buffer is not declared any more'];
+  const faults: string[] = [];
+  const rule = ruleOf(faults);
+  const left = rest.ready + rest.inFlight;
+  rule(left === 0, `${left} items are left in the buffer`);
+  rule(rest.batches === 0, `${rest.batches} batches are left`);
+  const unbalanced = imbalance(rest);
+  rule(unbalanced === undefined, `the ledger does not balance: ${unbalanced}`);
+  for (const field of ['inFlight', 'bytes', 'inFlightBytes', 'inFlightBatches']) {
+    rule(Number(rest.state[field] ?? 0) === 0, `${field} is ${rest.state[field]} in an empty buffer`);
+  }
   rule(residue.keys.length === 0, `keys are left: ${residue.keys.slice(0, 5).join(', ')}`);
   rule(residue.expiring.length === 0, `keys of the ledger would expire: ${residue.expiring.slice(0, 5).join(', ')}`);
   return faults;
+}
+
+function ruleOf(faults: string[]): (holds: boolean, fault: string) => void {
+  return (holds, fault) => {
+    if (!holds) faults.push(fault);
+  };
 }

@@ -23,12 +23,21 @@ export function violationsOf(history: History, findings: Findings): string[] {
     ...zero('samples over the limit', samples.overLimit, samples.examples),
     ...zero('torn samples', samples.torn, samples.examples),
     ...zero('samples in which the ledger does not balance', samples.imbalanced, samples.examples),
+    ...metricIsOff(history),
     ...each('at rest', rest),
     ...each('witness', witness.violations),
     ...each('window', windows.violations),
     ...each('model', model.violations),
     ...each('process', broken),
   ];
+}
+
+/** The metric that an alert watches is 0 throughout (I2), and it is there to be seen. */
+function metricIsOff({ scrapes }: History): string[] {
+  const off = scrapes.filter(({ imbalance }) => imbalance !== 0);
+  if (scrapes.length === 0) return ['metric: backpressure_ledger_imbalance_items was never seen'];
+  if (off.length === 0) return [];
+  return [`metric: backpressure_ledger_imbalance_items was not 0 in ${off.length} scrapes (${off[0]?.imbalance})`];
 }
 
 function errorsOf({ pushes }: History): string[] {

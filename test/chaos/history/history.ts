@@ -2,6 +2,7 @@ import type { RunOptions } from '../options.js';
 import type { FaultRecord } from '../plan/faults.js';
 import type { ProcessEnd } from '../rig/member-process.js';
 import type { Sample } from '../rig/sample-script.js';
+import type { Scrape } from '../rig/scraper.js';
 import type { CallLine, FailedLine, FlushLine, PushLine, ReplyLine, StallLine } from './lines.js';
 
 /** Everything that a run left behind. The checks are functions of this and of nothing else. */
@@ -21,6 +22,8 @@ export interface History {
   /** What consumers reported as `error`. */
   readonly errors: readonly { readonly who: string; readonly at: number; readonly error: string }[];
   readonly samples: readonly Sample[];
+  /** What the metrics of the product itself said, all the time. */
+  readonly scrapes: readonly Scrape[];
   /** The last look, when everybody had left. */
   readonly rest: Sample | undefined;
   readonly residue: Residue;
@@ -28,6 +31,8 @@ export interface History {
   /** One JSON text per script call, in the order of execution; empty when nothing was recorded. */
   readonly record: readonly string[];
   readonly peakBytes: { readonly producer: number; readonly consumer: number };
+  /** By how much the loop of the rig was late at worst, in ms: what a busy machine adds to every time that is measured. */
+  readonly lagMs: number;
   readonly usedMemory: { readonly min: number; readonly max: number };
 }
 

@@ -1,6 +1,8 @@
 /** What became of one item of a push, as the producer was told; one character each, since there are many. */
 export const PUSH_ENDS = {
   a: 'accepted',
+  /** Accepted, and as many replicas have it as were asked for. */
+  c: 'confirmed',
   f: 'full',
   s: 'sampled',
   h: 'shed',

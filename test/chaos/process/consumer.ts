@@ -40,7 +40,7 @@ async function flush(items: ChaosItem[], { batchId, meta }: FlushContext): Promi
 }
 
 const consumer = new BackpressureConsumer(defineBuffer(bufferSpec(spec.options)), flush, {
-  connection: spec.redisUrl,
+  connection: member.connection,
   concurrency: spec.options.concurrency,
 });
 consumer.on('error', (error) => journal.write({ kind: 'error', at: nowUs(), error: String(error) }));

@@ -5,6 +5,7 @@ import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { defineBuffer, StoreUnavailableError } from '@backpressure/core';
 import { BackpressureProducer } from '@backpressure/producer';
 import { bufferSpec, type ChaosItem } from '../options.js';
+import { connectionTo } from '../rig/ground.js';
 import { sayReady } from './member.js';
 import { memberId, specFromEnvironment } from './spec.js';
 
@@ -31,7 +32,7 @@ export interface FloodReport {
 
 const spec = specFromEnvironment();
 const producer = new BackpressureProducer<ChaosItem>(defineBuffer(bufferSpec(spec.options)), {
-  connection: spec.redisUrl,
+  connection: connectionTo(spec.address),
 });
 const tally = { settled: 0, accepted: 0, refused: 0, threw: 0, strange: 0, slowestMs: 0 };
 

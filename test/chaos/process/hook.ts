@@ -5,13 +5,16 @@ import { BUFFER_NAME } from '../options.js';
 import { watchSends } from './send-counter.js';
 import { type WitnessedStore, witnessStore } from './witness-store.js';
 
-type TransformScript = NonNullable<NonNullable<Parameters<typeof openRedisStore>[2]>['transformScript']>;
+type StoreOptions = NonNullable<Parameters<typeof openRedisStore>[2]>;
+export type Connection = Parameters<typeof openRedisStore>[1];
 
 export interface HookOptions {
-  readonly redisUrl: string;
+  readonly connection: Connection;
+  /** With how many replicas to wait in each push. */
+  readonly durability: StoreOptions['durability'];
   readonly journalPath: string;
   /** Changes the scripts before they are sent: the recorder, a seeded bug. */
-  readonly transformScript: TransformScript | undefined;
+  readonly transformScript: StoreOptions['transformScript'];
   /** A seeded bug of a client, around the store. */
   readonly bug: ((store: WitnessedStore) => WitnessedStore) | undefined;
 }
@@ -25,9 +28,15 @@ const METHODS = ['push', 'ticket', 'take', 'settle', 'heartbeat', 'gate', 'purge
  *
  * Returns what gives that one back, to be called when the process is done.
  */
-export function hookStores({ redisUrl, journalPath, transformScript, bug }: HookOptions): () => Promise<void> {
+export function hookStores({
+  connection,
+  durability,
+  journalPath,
+  transformScript,
+  bug,
+}: HookOptions): () => Promise<void> {
   watchSends();
-  const inner = openRedisStore(BUFFER_NAME, redisUrl, { transformScript });
+  const inner = openRedisStore(BUFFER_NAME, connection, { transformScript, durability });
   const prototype = Object.getPrototypeOf(inner) as BufferStore;
   const journal = new Journal<StoreLine>(journalPath);
   const witness = witnessStore(originalsOf(prototype, inner), journal);

@@ -3,7 +3,8 @@ import { nowUs } from '../clock.js';
 import { Journal } from '../history/journal.js';
 import type { StallLine } from '../history/lines.js';
 import { mutantNamed, mutated, wrapOf } from '../mutants/mutants.js';
-import { hookStores } from './hook.js';
+import { connectionTo } from '../rig/ground.js';
+import { type Connection, hookStores } from './hook.js';
 import { memoized, recorded, type Transform } from './recording.js';
 import { memberId, type ProcessSpec } from './spec.js';
 
@@ -11,22 +12,32 @@ const WATCH_MS = 50;
 /** Less is the ordinary noise of a busy machine. */
 const STALL_MS = 250;
 
+/** One process of the fleet. */
+export interface Member {
+  readonly id: string;
+  /** What its producer or consumer is to be given: the same object, since that is what shares a link. */
+  readonly connection: Connection;
+  leave(): Promise<void>;
+}
+
 /** Every process of the fleet: a witness on its store, told apart by place and incarnation. */
-export function joinFleet(spec: ProcessSpec): { readonly id: string; leave(): Promise<void> } {
+export function joinFleet(spec: ProcessSpec): Member {
   const id = memberId(spec);
-  const { mutant: name, record } = spec.options;
+  const { mutant: name, record, durability } = spec.options;
+  const connection = connectionTo(spec.address);
   const mutant = name === undefined ? undefined : mutantNamed(name);
   const steps: Transform[] = [];
   if (mutant !== undefined) steps.push((script) => mutated(script, mutant));
   if (record) steps.push(recorded);
   const leave = hookStores({
-    redisUrl: spec.redisUrl,
+    connection,
+    durability,
     journalPath: join(spec.dir, `store-${id}.ndjson`),
     transformScript:
       steps.length === 0 ? undefined : memoized((script) => steps.reduce((text, step) => step(text), script)),
     bug: mutant && wrapOf(mutant),
   });
-  return { id, leave };
+  return { id, connection, leave };
 }
 
 /**

@@ -28,13 +28,13 @@ const REFUSALS: Readonly<Record<string, PushEnd>> = {
 const spec = specFromEnvironment();
 const member = joinFleet(spec);
 const journal = new Journal<PushLine>(join(spec.dir, `pushes-${member.id}.ndjson`));
-const producer = new BackpressureProducer(defineBuffer(bufferSpec(spec.options)), { connection: spec.redisUrl });
+const producer = new BackpressureProducer(defineBuffer(bufferSpec(spec.options)), { connection: member.connection });
 const endWatch = watchStalls(journal);
 let leaving = false;
 
 function endOf(result: PushItemResult | undefined): PushEnd {
   if (result === undefined) return 'n';
-  if (result.accepted) return 'a';
+  if (result.accepted) return result.durable ? 'c' : 'a';
   if (result.reason === 'unavailable') return endOfUnavailable(result.cause);
   return REFUSALS[result.reason] ?? 'e';
 }

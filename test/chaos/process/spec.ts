@@ -1,4 +1,5 @@
 import type { RunOptions } from '../options.js';
+import type { Address } from '../rig/ground.js';
 
 /** What a child process is told, as JSON in its environment. */
 export interface ProcessSpec {
@@ -7,7 +8,8 @@ export interface ProcessSpec {
   readonly name: string;
   /** Rises with each process that takes this place. */
   readonly incarnation: number;
-  readonly redisUrl: string;
+  /** Of Redis, or of the proxy before it. */
+  readonly address: Address;
   /** Where journals and the sink go. */
   readonly dir: string;
   readonly options: RunOptions;

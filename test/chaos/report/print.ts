@@ -23,6 +23,7 @@ const ROWS: readonly (readonly [string, (figures: RunSummary['figures']) => stri
     (f) =>
       `${f.samples}: over the limit ${f.samplesOverLimit}, torn ${f.samplesTorn}, out of balance ${f.samplesImbalanced}; largest size ${f.peakSize}`,
   ],
+  ['metric', (f) => `${f.scrapes} scrapes of the ledger's imbalance, ${f.scrapesImbalanced} of them not 0`],
   [
     'order',
     (f) =>

@@ -25,7 +25,7 @@ export function summarize(history: History, findings: Findings, violations: read
     strategy,
     figures: {
       ...figuresOfItems(history, findings),
-      ...figuresOfOrder(findings),
+      ...figuresOfOrder(history, findings),
       ...figuresOfMachine(history, findings),
     },
     faults: faultsDone(history),
@@ -36,6 +36,7 @@ function figuresOfItems(history: History, { items, duplicates }: Findings): Reco
   const { examples: _, ...counts } = items;
   return {
     ...counts,
+    duplicatesPerMille: Math.round((items.duplicates / Math.max(1, items.flushed)) * 100_000) / 100,
     duplicatesAllowed: duplicateAllowance(history),
     duplicatesUnexplained: duplicates.unexplained,
     duplicatesByStall: duplicates.byStall,
@@ -43,13 +44,15 @@ function figuresOfItems(history: History, { items, duplicates }: Findings): Reco
   };
 }
 
-function figuresOfOrder({ samples, witness, windows, model }: Findings): Record<string, number> {
+function figuresOfOrder({ scrapes }: History, { samples, witness, windows, model }: Findings): Record<string, number> {
   return {
     samples: samples.samples,
     samplesOverLimit: samples.overLimit,
     samplesTorn: samples.torn,
     samplesImbalanced: samples.imbalanced,
     peakSize: samples.peakSize,
+    scrapes: scrapes.length,
+    scrapesImbalanced: scrapes.filter(({ imbalance }) => imbalance !== 0).length,
     operations: witness.operations,
     neighboursCompared: witness.compared,
     revisionGaps: witness.gaps,

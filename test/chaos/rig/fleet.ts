@@ -3,16 +3,17 @@ import { TcpProxy } from '../../support/tcp-proxy.js';
 import type { RunOptions } from '../options.js';
 import { consumerName, producerName } from '../plan/schedule.js';
 import type { ProcessSpec } from '../process/spec.js';
+import type { Address } from './ground.js';
 import { MemberProcess, type ProcessEnd } from './member-process.js';
 
 /** Between the end of a process and the start of the next in its place. */
 const RESPAWN_MS = 150;
 
-/** One place of the fleet: its proxy stays, its process comes and goes. */
+/** One place of the fleet: its proxy, if it has one, stays; its process comes and goes. */
 export class Place {
   readonly name: string;
   readonly role: ProcessSpec['role'];
-  readonly proxy: TcpProxy;
+  readonly proxy: TcpProxy | undefined;
   readonly #spec: Omit<ProcessSpec, 'incarnation'>;
   readonly ends: ProcessEnd[] = [];
   #incarnation = 0;
@@ -23,7 +24,7 @@ export class Place {
   /** The network is disturbed on purpose. */
   disturbed = false;
 
-  constructor(spec: Omit<ProcessSpec, 'incarnation'>, proxy: TcpProxy) {
+  constructor(spec: Omit<ProcessSpec, 'incarnation'>, proxy: TcpProxy | undefined) {
     this.name = spec.name;
     this.role = spec.role;
     this.proxy = proxy;
@@ -72,7 +73,7 @@ export class Place {
   }
 }
 
-/** All producers and consumers, each behind a proxy of its own. */
+/** All producers and consumers, each behind a proxy of its own where there is one Redis. */
 export class Fleet {
   readonly places: readonly Place[];
 
@@ -80,15 +81,16 @@ export class Fleet {
     this.places = places;
   }
 
-  static async open(options: RunOptions, redisUrl: string, dir: string): Promise<Fleet> {
+  static async open(options: RunOptions, address: Address, dir: string): Promise<Fleet> {
     const names = [
       ...Array.from({ length: options.producers }, (_, i) => ({ role: 'producer' as const, name: producerName(i) })),
       ...Array.from({ length: options.consumers }, (_, i) => ({ role: 'consumer' as const, name: consumerName(i) })),
     ];
     const places = await Promise.all(
       names.map(async ({ role, name }) => {
-        const proxy = await TcpProxy.start(redisUrl);
-        return new Place({ role, name, redisUrl: proxy.url, dir, options }, proxy);
+        const proxy = address.kind === 'url' ? await TcpProxy.start(address.url) : undefined;
+        const own = proxy === undefined ? address : { kind: 'url' as const, url: proxy.url };
+        return new Place({ role, name, address: own, dir, options }, proxy);
       }),
     );
     return new Fleet(places);
@@ -114,7 +116,7 @@ export class Fleet {
   /** Ends what still runs, and the proxies. Whatever has happened before. */
   async close(): Promise<void> {
     await Promise.all(this.places.map((place) => place.kill()));
-    await Promise.all(this.places.map((place) => place.proxy.close()));
+    await Promise.all(this.places.map(async (place) => place.proxy?.close()));
   }
 
   noteMemory(): void {

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { TcpProxy } from '../../support/tcp-proxy.js';
 import { nowUs } from '../clock.js';
 import { KEY_PREFIX } from '../options.js';
 import { type FaultRecord, isOfNetwork, type PlannedFault } from '../plan/faults.js';
 import type { Fleet, Place } from './fleet.js';
+import type { Ground } from './ground.js';
 import type { Operator } from './operator.js';
-import type { ChaosRedis } from './redis.js';
 
 /** A fault that can't be carried out now, and why. */
 class Skip extends Error {}
@@ -13,7 +14,7 @@ class Skip extends Error {}
 export class Injector {
   readonly records: FaultRecord[] = [];
   readonly #fleet: Fleet;
-  readonly #redis: ChaosRedis;
+  readonly #ground: Ground;
   readonly #operator: Operator;
   readonly #under = new Set<string>();
   #end: () => void = () => {};
@@ -24,9 +25,9 @@ export class Injector {
   /** When Redis was executed again after each kill, in µs. */
   readonly restarts: number[] = [];
 
-  constructor(fleet: Fleet, redis: ChaosRedis, operator: Operator) {
+  constructor(fleet: Fleet, ground: Ground, operator: Operator) {
     this.#fleet = fleet;
-    this.#redis = redis;
+    this.#ground = ground;
     this.#operator = operator;
   }
 
@@ -78,11 +79,11 @@ export class Injector {
       case 'stop-consumer':
         return this.#process(place, () => stopFor(place, forMs));
       case 'cut':
-        place.proxy.cutAll();
+        proxyOf(place).cutAll();
         return Promise.resolve();
       case 'swallow-reply':
         // The second key of our scripts; BullMQ's have other names.
-        return Promise.race([place.proxy.dropNextReply(value === 1 ? `${KEY_PREFIX}state` : ''), this.#over]);
+        return Promise.race([proxyOf(place).dropNextReply(value === 1 ? `${KEY_PREFIX}state` : ''), this.#over]);
       case 'swallow-request':
       case 'hang':
       case 'refuse':
@@ -132,14 +133,15 @@ export class Injector {
 
   async #network(place: Place, fault: 'swallow-request' | 'hang' | 'refuse', forMs: number): Promise<void> {
     if (place.disturbed) throw new Skip('its network is disturbed already');
+    const proxy = proxyOf(place);
     place.disturbed = true;
     try {
-      if (fault === 'refuse') await place.proxy.refuse();
-      else place.proxy.blackHole();
+      if (fault === 'refuse') await proxy.refuse();
+      else proxy.blackHole();
       await delay(forMs);
       // What was sent into the hole has not reached Redis, and is not to.
-      if (fault === 'swallow-request') place.proxy.cutAll();
-      await place.proxy.pass();
+      if (fault === 'swallow-request') proxy.cutAll();
+      await proxy.pass();
     } finally {
       place.disturbed = false;
     }
@@ -156,9 +158,10 @@ export class Injector {
   }
 
   async #killRedis(pauseMs: number): Promise<void> {
+    if (this.#ground.killAndRestart === undefined) throw new Skip('there is more than one Redis');
     this.#redisDown = true;
     try {
-      const { startedUs } = await this.#redis.killAndRestart(pauseMs);
+      const { startedUs } = await this.#ground.killAndRestart(pauseMs);
       this.restarts.push(startedUs);
     } finally {
       this.#redisDown = false;
@@ -182,6 +185,12 @@ export class Injector {
       throw new Skip(this.#redisDown ? 'Redis was away' : String(error));
     }
   }
+}
+
+/** Who knows several servers is before no proxy: they tell each other's addresses. */
+function proxyOf({ proxy }: Place): TcpProxy {
+  if (proxy === undefined) throw new Skip('it is before no proxy');
+  return proxy;
 }
 
 async function stopFor(place: Place, forMs: number): Promise<void> {

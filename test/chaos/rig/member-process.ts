@@ -36,12 +36,12 @@ export class MemberProcess {
   #stuck = false;
   #peakBytes = 0;
 
-  constructor(spec: ProcessSpec) {
+  constructor(spec: ProcessSpec, nodeOptions: readonly string[] = []) {
     this.id = memberId(spec);
     this.#errorPath = join(spec.dir, `stderr-${this.id}.txt`);
     const errors = openSync(this.#errorPath, 'a');
     const program = fileURLToPath(new URL(`../process/${spec.role}.js`, import.meta.url));
-    this.#child = spawn('/bin/sh', ['-c', GUARD, process.execPath, program], {
+    this.#child = spawn('/bin/sh', ['-c', GUARD, process.execPath, ...nodeOptions, program], {
       env: { ...process.env, ...specToEnvironment(spec) },
       stdio: ['ignore', 'pipe', errors, 'pipe'],
       detached: true, // Ctrl-C in the terminal is for the rig; it stops its fleet by itself

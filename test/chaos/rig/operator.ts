@@ -1,34 +1,35 @@
 import { join } from 'node:path';
-import { BackpressureAdmin, defineBuffer } from '@backpressure/core';
+import { BackpressureAdmin, type BufferStatus, defineBuffer } from '@backpressure/core';
 import { type BufferStore, openRedisStore } from '@backpressure/core/store';
 import { Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
+import { patiently } from '../../support/patiently.js';
 import { Journal } from '../history/journal.js';
 import type { StoreLine } from '../history/lines.js';
 import { BUFFER_NAME, bufferSpec, type ChaosItem, KEY_PREFIX, type RunOptions } from '../options.js';
 import { memoized, recorded } from '../process/recording.js';
 import { watchSends } from '../process/send-counter.js';
 import { witnessStore } from '../process/witness-store.js';
-import { type ChaosRedis, patiently } from './redis.js';
+import { type Address, connectionTo, connectTo } from './ground.js';
 
 /** The operator of the run: changes limits, pauses, and does to Redis what an operator might. Past every proxy. */
 export class Operator {
-  readonly #redis: Redis;
+  readonly #redis: Redis | Cluster;
   readonly #store: BufferStore;
   readonly #admin: BackpressureAdmin<ChaosItem>;
   readonly #queue: Queue;
-  readonly #queueRedis: Redis;
+  readonly #queueRedis: Redis | Cluster;
   readonly #limit: number;
 
-  constructor(options: RunOptions, server: ChaosRedis, dir: string) {
+  constructor(options: RunOptions, address: Address, dir: string) {
     watchSends();
-    this.#redis = server.connect();
+    this.#redis = connectTo(address);
     const transform = options.record ? { transformScript: memoized(recorded) } : {};
-    this.#store = openRedisStore(BUFFER_NAME, server.url, transform);
+    this.#store = openRedisStore(BUFFER_NAME, connectionTo(address), transform);
     const journal = new Journal<StoreLine>(join(dir, 'store-operator.ndjson'));
     const store = { ...passedOn(this.#store), ...witnessStore(this.#store, journal) };
     this.#admin = new BackpressureAdmin(defineBuffer(bufferSpec(options)), { store });
-    this.#queueRedis = server.connect();
+    this.#queueRedis = connectTo(address);
     this.#queue = new Queue('flush', { prefix: `bp:{${BUFFER_NAME}}`, connection: this.#queueRedis });
     this.#queue.on('error', () => {});
     this.#limit = options.limit;
@@ -37,6 +38,11 @@ export class Operator {
   /** Declares the buffer. */
   async open(): Promise<void> {
     await this.#admin.status();
+  }
+
+  /** What a scrape of the metrics asks for. */
+  async status(): Promise<BufferStatus> {
+    return this.#admin.status();
   }
 
   async flushScripts(): Promise<void> {

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
+import { patiently } from '../../support/patiently.js';
 import { KEY_PREFIX } from '../options.js';
 import { RECORD_KEY } from '../process/recording.js';
-import { patiently } from './redis.js';
 
 const EVERY_MS = 40;
 const PAGE = 1_000;
@@ -14,12 +14,12 @@ const PAGE = 1_000;
 export class Recorder {
   /** As the scripts wrote it: one JSON text per call, in the order of execution. */
   readonly entries: string[] = [];
-  readonly #redis: Redis;
+  readonly #redis: Redis | Cluster;
   #last = '-';
   #running: Promise<void> | undefined;
   #stopping = false;
 
-  constructor(redis: Redis) {
+  constructor(redis: Redis | Cluster) {
     this.#redis = redis;
   }
 

@@ -1,16 +1,24 @@
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import type { RedisServer } from '../../../scripts/redis.mjs';
+import { importFromRoot } from '../../support/root.js';
 import { nowUs } from '../clock.js';
-import { importFromRoot } from './root.js';
+import { type Address, type Ground } from './ground.js';
 
 type Start = typeof import('../../../scripts/redis.mjs').startRedisServer;
 
-const PATIENCE_MS = 60_000;
+/**
+ * Where its files go. While an fsync is under way Redis keeps what it has acknowledged in its own memory, for up to 2 s
+ * (`everysec`), and a kill takes that with it. How slow a disk is must not decide what a kill shows, so the files lie in
+ * memory; what a slow disk does has a bar of its own.
+ */
+const MEMORY_DIR = '/dev/shm';
 
 /** How the server of a run differs from the usual one. */
 export interface RedisSetup {
   readonly appendFsync?: 'everysec' | 'always';
+  /** Its files lie on a disk. */
+  readonly onDisk?: boolean;
   /** Of the server process alone, such as `LD_PRELOAD`. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Done to the files of a server that was killed, before it is started again. */
@@ -18,7 +26,7 @@ export interface RedisSetup {
 }
 
 /** A redis-server of the run's own, with an append-only file, that can be killed and comes back at the same place. */
-export class ChaosRedis {
+export class ChaosRedis implements Ground {
   readonly #start: Start;
   readonly #setup: RedisSetup;
   #server: RedisServer;
@@ -32,7 +40,9 @@ export class ChaosRedis {
 
   static async open(setup: RedisSetup = {}): Promise<ChaosRedis> {
     const { startRedisServer } = (await importFromRoot('scripts/redis.mjs')) as { startRedisServer: Start };
-    const start: Start = (options) => withEnvironment(setup.environment, () => startRedisServer(options));
+    const inMemory = setup.onDisk !== true && existsSync(MEMORY_DIR);
+    const environment = { ...(inMemory ? { TMPDIR: MEMORY_DIR } : {}), ...setup.environment };
+    const start: Start = (options) => withEnvironment(environment, () => startRedisServer(options));
     return new ChaosRedis(start, setup, await start({ args: argsOf(setup) }));
   }
 
@@ -40,23 +50,10 @@ export class ChaosRedis {
     return this.#server.url;
   }
 
-  get dir(): string {
-    return this.#server.dir;
+  get address(): Address {
+    return { kind: 'url', url: this.url };
   }
 
-  /** A connection of the rig's own, past every proxy. */
-  connect(): Redis {
-    const client = new Redis(this.url, {
-      retryStrategy: () => 20,
-      maxRetriesPerRequest: 0,
-      enableOfflineQueue: false,
-      connectTimeout: 1_000,
-    });
-    client.on('error', () => {});
-    return client;
-  }
-
-  /** kill -9, a pause, and a start from what the append-only file holds. Resolves with when it was executed again. */
   async killAndRestart(pauseMs: number): Promise<{ readonly startedUs: number }> {
     const { port, dir } = this.#server;
     await this.#server.kill('SIGKILL');
@@ -74,25 +71,12 @@ export class ChaosRedis {
   }
 }
 
-/** Repeats a command of the rig until Redis answers: it may be down on purpose. */
-export async function patiently<R>(run: () => Promise<R>, patienceMs = PATIENCE_MS): Promise<R> {
-  const until = performance.now() + patienceMs;
-  for (;;) {
-    try {
-      return await run();
-    } catch (error) {
-      if (performance.now() > until) throw error;
-    }
-    await delay(20);
-  }
-}
-
 function argsOf({ appendFsync = 'everysec' }: RedisSetup): string[] {
   return ['--appendonly', 'yes', '--appendfsync', appendFsync, '--maxmemory-policy', 'noeviction'];
 }
 
 /** What starts meanwhile inherits these variables. So nothing else may be started just then. */
-async function withEnvironment<R>(variables: Readonly<Record<string, string>> = {}, run: () => Promise<R>): Promise<R> {
+async function withEnvironment<R>(variables: Readonly<Record<string, string>>, run: () => Promise<R>): Promise<R> {
   const before = Object.keys(variables).map((name) => [name, process.env[name]] as const);
   Object.assign(process.env, variables);
   try {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { nowUs } from '../clock.js';
 import { KEY_PREFIX } from '../options.js';
 import { readSample, SAMPLE_SCRIPT, type Sample } from './sample-script.js';
@@ -9,13 +9,13 @@ const EVERY_MS = 20;
 /** Looks at the buffer again and again, past every proxy, for as long as the run lasts. */
 export class Sampler {
   readonly samples: Sample[] = [];
-  readonly #redis: Redis;
+  readonly #redis: Redis | Cluster;
   #running: Promise<void> | undefined;
   #stopping = false;
   /** The most memory that the server was seen to use, and the least. */
   usedMemory = { min: Infinity, max: 0 };
 
-  constructor(redis: Redis) {
+  constructor(redis: Redis | Cluster) {
     this.#redis = redis;
   }
 

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { ROOT } from './root.js';
+import { ROOT } from '../../support/root.js';
 
 /** Why libraries can't be put in front of a server here; undefined when they can. */
 export function shimObstacle(): string | undefined {
@@ -9,7 +9,7 @@ export function shimObstacle(): string | undefined {
 }
 
 /** Compiles a shim of `test/chaos/shims` into a directory; returns its path, for LD_PRELOAD. */
-export function buildShim(name: 'synced' | 'clock', dir: string): string {
+export function buildShim(name: 'synced' | 'slow' | 'clock', dir: string): string {
   const library = join(dir, `${name}.so`);
   const source = join(ROOT, 'test/chaos/shims', `${name}.c`);
   execFileSync('gcc', ['-shared', '-fPIC', '-O1', '-o', library, source, '-ldl'], {

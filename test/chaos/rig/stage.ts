@@ -2,18 +2,22 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { withLoopLag } from '../../support/loop-lag.js';
+import { patiently } from '../../support/patiently.js';
 import { nowUs } from '../clock.js';
 import type { History } from '../history/history.js';
 import { readJournals } from '../history/read.js';
 import type { RunOptions } from '../options.js';
 import { Fleet } from './fleet.js';
+import { connectTo, type Ground } from './ground.js';
 import { Injector } from './injector.js';
 import { Operator } from './operator.js';
 import { Recorder } from './recorder.js';
-import { ChaosRedis, patiently, type RedisSetup } from './redis.js';
+import { ChaosRedis } from './redis.js';
 import { findResidue } from './residue.js';
 import type { Sample } from './sample-script.js';
 import { Sampler } from './sampler.js';
+import { Scraper } from './scraper.js';
 
 const NOTE_MEMORY_MS = 500;
 /** Beyond the lease of the last batch; what is not flushed by then is lost, and the checker will say so. */
@@ -29,11 +33,12 @@ export interface RunContext {
 export interface Stage {
   readonly options: RunOptions;
   readonly dir: string;
-  readonly redis: ChaosRedis;
+  readonly ground: Ground;
   readonly operator: Operator;
   readonly fleet: Fleet;
   readonly sampler: Sampler;
   readonly recorder: Recorder;
+  readonly scraper: Scraper;
   readonly injector: Injector;
   readonly context: RunContext;
 }
@@ -42,35 +47,36 @@ export interface Stage {
 export type Act = (stage: Stage) => Promise<void>;
 
 /**
- * Starts a Redis, a fleet and the looks at both, lets something happen, lets the buffer run empty, and gathers what is
+ * Starts a Redis (or what `open` starts), a fleet and the looks at both, lets something happen, lets the buffer run empty, and gathers what is
  * left. Whatever was started is stopped, however it ends.
  */
 export async function onStage(
   options: RunOptions,
   context: RunContext,
   act: Act,
-  setup: RedisSetup = {},
+  open: () => Promise<Ground> = ChaosRedis.open,
 ): Promise<History> {
   const dir = mkdtempSync(join(tmpdir(), 'backpressure-chaos-'));
   const closers: (() => Promise<void> | void)[] = [() => (options.keep ? undefined : rmSync(dir, { recursive: true }))];
   if (options.keep) context.log(`journals: ${dir}`);
   try {
-    const redis = await ChaosRedis.open(setup);
-    closers.push(() => redis.stop());
-    const operator = new Operator(options, redis, dir);
+    const ground = await open();
+    closers.push(() => ground.stop());
+    const operator = new Operator(options, ground.address, dir);
     closers.push(() => operator.close());
-    const [looker, reader] = [redis.connect(), redis.connect()];
+    const [looker, reader] = [connectTo(ground.address), connectTo(ground.address)] as const;
     closers.push(
       () => looker.disconnect(),
       () => reader.disconnect(),
     );
     await patiently(() => Promise.all([looker.ping(), reader.ping()]));
     await operator.open();
-    const fleet = await Fleet.open(options, redis.url, dir);
+    const fleet = await Fleet.open(options, ground.address, dir);
     closers.push(() => fleet.close());
-    const injector = new Injector(fleet, redis, operator);
+    const injector = new Injector(fleet, ground, operator);
     const [sampler, recorder] = [new Sampler(looker), new Recorder(reader)];
-    const stage = { options, dir, redis, operator, fleet, injector, sampler, recorder, context };
+    const scraper = new Scraper(operator);
+    const stage = { options, dir, ground, operator, fleet, injector, sampler, recorder, scraper, context };
     const history = await perform(stage, act);
     return { ...history, residue: await patiently(() => findResidue(looker)) };
   } finally {
@@ -79,18 +85,15 @@ export async function onStage(
 }
 
 async function perform(stage: Stage, act: Act): Promise<Omit<History, 'residue'>> {
-  const { options, dir, fleet, injector, sampler, recorder } = stage;
+  const { options, dir, fleet, injector, sampler, recorder, scraper } = stage;
   sampler.start();
+  scraper.start();
   if (options.record) recorder.start();
   await fleet.start('consumer');
   await fleet.start('producer');
   const startedUs = nowUs();
   const memory = setInterval(() => fleet.noteMemory(), NOTE_MEMORY_MS);
-  try {
-    await act(stage);
-  } finally {
-    clearInterval(memory);
-  }
+  const { lagMs } = await withLoopLag(() => act(stage)).finally(() => clearInterval(memory));
   const endedUs = nowUs();
   const rest = await comeToRest(stage);
   return {
@@ -101,24 +104,33 @@ async function perform(stage: Stage, act: Act): Promise<Omit<History, 'residue'>
     restarts: injector.restarts,
     ...readJournals(dir),
     samples: sampler.samples,
+    scrapes: scraper.scrapes,
     rest,
     ends: fleet.places.flatMap((place) => place.ends),
     record: recorder.entries,
     peakBytes: { producer: peakOf(fleet, 'producer'), consumer: peakOf(fleet, 'consumer') },
+    lagMs: Math.round(lagMs),
     usedMemory: sampler.usedMemory,
   };
 }
 
 /** Heals what was broken, lets the producers leave, then the buffer run empty, then the consumers leave. */
-async function comeToRest({ options, operator, fleet, sampler, recorder }: Stage): Promise<Sample | undefined> {
+async function comeToRest({
+  options,
+  operator,
+  fleet,
+  sampler,
+  recorder,
+  scraper,
+}: Stage): Promise<Sample | undefined> {
   await operator.freeMemory();
   await operator.resetLimit();
   await operator.resume();
-  await Promise.all(fleet.places.map((place) => place.proxy.pass()));
+  await Promise.all(fleet.places.map(async (place) => place.proxy?.pass()));
   await fleet.leave('producer');
   await untilSampled(sampler, isEmpty, DRAIN_MS);
   await fleet.leave('consumer');
-  await sampler.stop();
+  await Promise.all([sampler.stop(), scraper.stop()]);
   if (options.record) await recorder.stop();
   return patiently(() => sampler.look());
 }

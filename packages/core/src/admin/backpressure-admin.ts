@@ -29,7 +29,12 @@ export interface DeadLetterEntry<T> {
 
 const drainSchema = z.strictObject({ timeoutMs: z.int().min(0).max(86_400_000).default(60_000) });
 const pauseSchema = z.strictObject({ intake: z.boolean().optional(), flush: z.boolean().optional() });
-const pageSchema = z.strictObject({ limit: z.int().min(1).max(PAGE).default(100), before: z.string().optional() });
+const PAGE_SIZE = `must be a whole number from 1 to ${PAGE}`;
+const pageSize = z.int({ error: PAGE_SIZE }).min(1, { error: PAGE_SIZE }).max(PAGE, { error: PAGE_SIZE }).default(100);
+const streamId = z.string().regex(/^\d{1,20}-\d{1,20}$/, { error: 'must be an id such as 12-0' });
+const pageSchema = z.strictObject({ limit: pageSize, before: streamId.optional() });
+const eventsSchema = z.strictObject({ limit: pageSize, after: streamId.optional() });
+const idsSchema = z.array(streamId, { error: 'must be a list of ids' }).optional();
 
 /** Watches and steers one buffer for the whole fleet. */
 export class BackpressureAdmin<T = unknown> {
@@ -104,8 +109,8 @@ export class BackpressureAdmin<T = unknown> {
 
   /** State transitions and control decisions, oldest first; the last 1,000 are kept. */
   async events(options: { readonly after?: string; readonly limit?: number } = {}): Promise<StoreEvent[]> {
+    const { after, limit } = checkInput(eventsSchema, options, 'The options of events');
     await this.#client.open();
-    const { after, limit = 100 } = options;
     return this.#client.store.events({ limit, ...(after === undefined ? {} : { after }) });
   }
 
@@ -144,7 +149,8 @@ export class BackpressureAdmin<T = unknown> {
     await this.#client.close();
   }
 
-  async #redrive(action: 'redrive' | 'discard', ids: readonly string[] | undefined): Promise<number> {
+  async #redrive(action: 'redrive' | 'discard', given: readonly string[] | undefined): Promise<number> {
+    const ids = checkInput(idsSchema, given, `The ids of deadLetters.${action}`);
     await this.#client.open();
     const { store } = this.#client;
     let total = 0;

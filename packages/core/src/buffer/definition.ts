@@ -65,7 +65,7 @@ export function defineBuffer<T = unknown>(spec: BufferSpec<T>): BufferDefinition
       codec,
     ),
     ...fault(
-      schema === undefined || typeof schema['~standard']?.validate === 'function',
+      schema === undefined || typeof schema?.['~standard']?.validate === 'function',
       'schema',
       'must be a Standard Schema, such as one of zod',
       schema,
