@@ -13,7 +13,19 @@ import { bufferName } from '../../integration/consumer/feed.js';
 const program = fileURLToPath(new URL('./consumer-process.mjs', import.meta.url));
 
 interface Message {
-  readonly kind: 'started' | 'flushing' | 'batch:flushed' | 'batch:failed' | 'lease:lost';
+  readonly kind: 'started' | 'flushing' | 'aborted' | 'error' | 'batch:flushed' | 'batch:failed' | 'lease:lost';
+  /** Of a batch: how many leases the process has lost so far. */
+  readonly leasesLost?: number;
+}
+
+/** How a consumer process flushes. */
+interface ProcessOptions {
+  readonly flushMs?: number;
+  /** Its event loop stands still for so long in each flush. */
+  readonly blockMs?: number;
+  /** The item at whose sight it kills itself. */
+  readonly deadly?: unknown;
+  readonly concurrency?: number;
 }
 
 /** A consumer in a process of its own. */
@@ -28,6 +40,11 @@ export class ConsumerProcess {
 
   count(kind: Message['kind']): number {
     return this.#messages.filter((message) => message.kind === kind).length;
+  }
+
+  /** How many leases it has lost, as it last said. */
+  get leasesLost(): number {
+    return Math.max(0, ...this.#messages.map((message) => message.leasesLost ?? 0));
   }
 
   /** Waits until it has told of so many. */
@@ -52,8 +69,15 @@ export class ConsumerProcess {
   }
 }
 
-/** A buffer, a sink, and the processes that a test starts; all is gone when the test has finished. */
-export async function openFaultRig(redisUrl: string, options: Partial<BufferSpec<unknown>> = {}) {
+/**
+ * A buffer, a sink, and the processes that a test starts; all is gone when the test has finished. Tests that run at the same
+ * time give their own `onTestFinished`.
+ */
+export async function openFaultRig(
+  redisUrl: string,
+  options: Partial<BufferSpec<unknown>> = {},
+  finished: (end: () => Promise<void>) => void = onTestFinished,
+) {
   const spec: BufferSpec<unknown> = {
     name: bufferName(),
     maxBufferSize: 10_000,
@@ -75,7 +99,7 @@ export async function openFaultRig(redisUrl: string, options: Partial<BufferSpec
   const processes: ConsumerProcess[] = [];
   const consumers: BackpressureConsumer[] = [];
   await admin.status();
-  onTestFinished(async () => {
+  finished(async () => {
     await Promise.all(processes.map((process) => process.end('SIGKILL')));
     await Promise.all(consumers.map((consumer) => consumer.close({ timeoutMs: 1_000 })));
     await admin.destroy().catch(() => {});
@@ -89,8 +113,9 @@ export async function openFaultRig(redisUrl: string, options: Partial<BufferSpec
     store,
     admin,
     /** Starts a consumer in a process of its own, and waits until it has started. */
-    async spawn({ flushMs = 20, concurrency = 2 } = {}): Promise<ConsumerProcess> {
-      const child = fork(program, [JSON.stringify({ redisUrl, buffer: spec, sink, flushMs, concurrency })], {
+    async spawn(options: ProcessOptions = {}): Promise<ConsumerProcess> {
+      const own = { flushMs: 20, blockMs: 0, concurrency: 2, ...options };
+      const child = fork(program, [JSON.stringify({ redisUrl, buffer: spec, sink, ...own })], {
         execArgv: [],
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });
