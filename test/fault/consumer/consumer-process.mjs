@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BackpressureConsumer } from '@backpressure/consumer';
 import { defineBuffer } from '@backpressure/core';
 
-const { redisUrl, buffer, sink, flushMs, blockMs, deadly, concurrency } = JSON.parse(process.argv[2]);
+const { redisUrl, buffer, sink, flushMs, blockMs, deadly, concurrency, paused } = JSON.parse(process.argv[2]);
 
 const tell = (message) => process.send?.(message);
 
@@ -36,7 +36,8 @@ const leave = async () => {
 };
 process.once('SIGTERM', () => void leave());
 process.on('message', (message) => {
-  if (message === 'close') void leave();
+  if (message === 'resume') consumer.resume();
 });
+if (paused) consumer.pause();
 await consumer.start();
 tell({ kind: 'started' });

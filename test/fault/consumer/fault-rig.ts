@@ -26,6 +26,8 @@ interface ProcessOptions {
   /** The item at whose sight it kills itself. */
   readonly deadly?: unknown;
   readonly concurrency?: number;
+  /** It takes nothing before it is told to. */
+  readonly paused?: boolean;
 }
 
 /** A consumer in a process of its own. */
@@ -53,6 +55,10 @@ export class ConsumerProcess {
       if (this.count(kind) < atLeast) throw new Error(`${this.count(kind)} of ${atLeast} "${kind}"`);
     };
     await vi.waitFor(seen, { timeout: 20_000, interval: 2 });
+  }
+
+  resume(): void {
+    this.child.send('resume');
   }
 
   signal(name: NodeJS.Signals): void {
@@ -114,7 +120,7 @@ export async function openFaultRig(
     admin,
     /** Starts a consumer in a process of its own, and waits until it has started. */
     async spawn(options: ProcessOptions = {}): Promise<ConsumerProcess> {
-      const own = { flushMs: 20, blockMs: 0, concurrency: 2, ...options };
+      const own = { flushMs: 20, blockMs: 0, concurrency: 2, paused: false, ...options };
       const child = fork(program, [JSON.stringify({ redisUrl, buffer: spec, sink, ...own })], {
         execArgv: [],
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

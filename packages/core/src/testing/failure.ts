@@ -14,11 +14,20 @@ export interface FatalItem {
   readonly cause: string;
 }
 
+/** The halves of a failed batch; `c` and `d` are those of a suspect. */
+type Half = 'a' | 'b' | 'c' | 'd';
+
 /**
  * A batch failed as a whole. It is halved, so that a poisonous item ends up alone after ⌈log2 n⌉ failures and its
  * neighbours never die with it; only an item that failed alone can die.
  */
-export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs: number): FailureCount {
+export function failBatch(
+  step: Step,
+  batch: LeasedBatch,
+  cause: string,
+  delayMs: number,
+  suspect = false,
+): FailureCount {
   const { items } = batch;
   const [only, second] = items;
   step.ledger.batches.endLease(batch);
@@ -28,8 +37,8 @@ export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs
     return { retried: 0, dead: 1 };
   }
   const middle = Math.ceil(items.length / 2);
-  retryLater(step, batch, 'a', items.slice(0, middle), delayMs);
-  if (middle < items.length) retryLater(step, batch, 'b', items.slice(middle), delayMs);
+  retryLater(step, batch, suspect ? 'c' : 'a', items.slice(0, middle), delayMs);
+  if (middle < items.length) retryLater(step, batch, suspect ? 'd' : 'b', items.slice(middle), delayMs);
   return { retried: items.length, dead: 0 };
 }
 
@@ -37,7 +46,7 @@ export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs
  * The id under which a batch waits for its retry. The revision is in it since a taker may use an id again after its
  * lease was lost, and lose it again while what became of the first still waits.
  */
-export function retryId({ ledger }: Step, batch: Batch, half: 'a' | 'b'): string {
+export function retryId({ ledger }: Step, batch: Batch, half: Half): string {
   return `${batch.id}.${ledger.revision}${half}`;
 }
 
@@ -45,7 +54,7 @@ export function retryId({ ledger }: Step, batch: Batch, half: 'a' | 'b'): string
 export function retryLater(
   step: Step,
   batch: LeasedBatch,
-  half: 'a' | 'b',
+  half: Half,
   items: readonly StoredItem[],
   delayMs: number,
 ): void {

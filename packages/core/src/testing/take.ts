@@ -38,7 +38,7 @@ function sweepLostLeases(step: Step): void {
     if (lost === undefined) break;
     step.raise();
     tally.leasesLost++;
-    step.letOut(failBatch(step, lost, 'lease lost', 0).dead);
+    step.letOut(failBatch(step, lost, 'lease lost', 0, lost.attempts > 0).dead);
     step.followFill();
   }
 }
@@ -48,15 +48,13 @@ function takeNew(step: Step, batchId: string): Taken {
   const { batches, ready } = ledger;
   if (ledger.flushPaused) return none('paused', MAX_WAIT_MS);
   dropExpired(step);
-  if (ready.count === 0 && !batches.hasDue(nowMs)) {
-    return none('empty', until(step, Math.min(batches.nextDueMs() ?? Infinity, batches.nextLeaseEndMs() ?? Infinity)));
-  }
+  if (ready.count === 0 && !batches.hasDue(nowMs)) return none('empty', until(step, batches.nextChangeMs(nowMs)));
   if (batches.leasedCount >= step.config.maxConcurrentFlushes) {
     return none('permits', until(step, batches.nextLeaseEndMs() ?? Infinity));
   }
   const paceMs = pauseLeftMs(step);
   if (paceMs > 0) return none('pace', Math.ceil(paceMs));
-  const due = batches.takeDue(nowMs);
+  const due = batches.takeDue(nowMs, batchId);
   if (due !== undefined) return leaseOut(step, { ...due, id: batchId });
   const lingerMs = lingerLeftMs(step);
   if (lingerMs > 0) return none('lingering', lingerMs);

@@ -1,6 +1,6 @@
 --- @include "retry"
 -- A lease that has ended is a failed flush of its batch; what it becomes is due at once. The old id is gone with that,
--- so whoever held it can settle nothing any more (I8).
+-- so whoever held it can settle nothing any more (I8). One that failed before may be what kills its takers: a suspect.
 local MAX_SWEPT = 16
 
 local function sweep_leases(b)
@@ -10,7 +10,7 @@ local function sweep_leases(b)
     if batch and batch.phase == 'l' then
       touch(b)
       count(b, 'leasesLost', 1)
-      local _, dead = fail_batch(b, id, batch, 'lease lost', function() return 0 end)
+      local _, dead = fail_batch(b, id, batch, 'lease lost', function() return 0 end, batch.attempts > 0)
       if dead > 0 then
         add_to_rate(b, dead)
         follow_fill(b)
