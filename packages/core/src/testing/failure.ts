@@ -14,11 +14,20 @@ export interface FatalItem {
   readonly cause: string;
 }
 
+/** The halves of a failed batch; `c` and `d` are those of a suspect. */
+type Half = 'a' | 'b' | 'c' | 'd';
+
 /**
  * A batch failed as a whole. It is halved, so that a poisonous item ends up alone after ⌈log2 n⌉ failures and its
  * neighbours never die with it; only an item that failed alone can die.
  */
-export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs: number): FailureCount {
+export function failBatch(
+  step: Step,
+  batch: LeasedBatch,
+  cause: string,
+  delayMs: number,
+  suspect = false,
+): FailureCount {
   const { items } = batch;
   const [only, second] = items;
   step.ledger.batches.endLease(batch);
@@ -29,8 +38,8 @@ export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs
     return { retried: 0, dead: 1 };
   }
   const middle = Math.ceil(items.length / 2);
-  retryLater(step, failed, 'a', items.slice(0, middle), delayMs);
-  if (middle < items.length) retryLater(step, failed, 'b', items.slice(middle), delayMs);
+  retryLater(step, failed, suspect ? 'c' : 'a', items.slice(0, middle), delayMs);
+  if (middle < items.length) retryLater(step, failed, suspect ? 'd' : 'b', items.slice(middle), delayMs);
   return { retried: items.length, dead: 0 };
 }
 
@@ -38,7 +47,7 @@ export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs
  * The id under which a batch waits for its retry. The revision is in it since a taker may use an id again after its
  * lease was lost, and lose it again while what became of the first still waits.
  */
-export function retryId({ ledger }: Step, id: string, half: 'a' | 'b'): string {
+export function retryId({ ledger }: Step, id: string, half: Half): string {
   return `${id}.${ledger.revision}${half}`;
 }
 
@@ -54,7 +63,7 @@ export function giveBack(step: Step, batch: LeasedBatch, dueMs: number): void {
 export function retryLater(
   step: Step,
   batch: LeasedBatch,
-  half: 'a' | 'b',
+  half: Half,
   items: readonly StoredItem[],
   delayMs: number,
 ): void {

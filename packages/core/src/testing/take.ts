@@ -46,7 +46,7 @@ function sweepLostLeases(step: Step): void {
     step.raise();
     tally.leasesLost++;
     if (lost.probe) step.observeFlush(lost, { outcome: 'lost', latencyMs: 0, retryAfterMs: 0 }, MIDDLE_JITTER);
-    step.letOut(failBatch(step, lost, 'lease lost', 0).dead);
+    step.letOut(failBatch(step, lost, 'lease lost', 0, lost.attempts > 0).dead);
     step.followFill();
   }
 }
@@ -56,7 +56,7 @@ function takeNew(step: Step, batchId: string): Taken {
   const { batches, ready } = ledger;
   if (ledger.flushPaused) return none('paused', MAX_WAIT_MS);
   dropExpired(step);
-  if (ready.count === 0 && !batches.hasDue(nowMs)) return noneBefore(step);
+  if (ready.count === 0 && !batches.hasDue(nowMs)) return none('empty', until(step, batches.nextChangeMs(nowMs)));
   const verdict = takeVerdict(ledger.fleetControl, nowMs, config);
   if (verdict.kind === 'wait') return none(verdict.reason, Math.min(MAX_WAIT_MS, Math.ceil(verdict.waitMs)));
   if (batches.leasedCount >= permitsInForce(config, ledger.fleetControl.elastic)) {
@@ -67,11 +67,6 @@ function takeNew(step: Step, batchId: string): Taken {
   return choose(step, batchId, verdict.kind === 'probe');
 }
 
-function noneBefore(step: Step): Taken {
-  const { batches } = step.ledger;
-  return none('empty', until(step, Math.min(batches.nextDueMs() ?? Infinity, batches.nextLeaseEndMs() ?? Infinity)));
-}
-
 /**
  * What is due for a retry comes before fresh items, and does not linger; but the breaker is probed with fresh ones, so
  * that a batch which is itself the trouble can't keep it open.
@@ -79,7 +74,7 @@ function noneBefore(step: Step): Taken {
 function choose(step: Step, batchId: string, probe: boolean): Taken {
   const { ledger, nowMs } = step;
   const lingerMs = ledger.ready.count > 0 ? lingerLeftMs(step) : Infinity;
-  const due = probe && lingerMs <= 0 ? undefined : ledger.batches.takeDue(nowMs);
+  const due = probe && lingerMs <= 0 ? undefined : ledger.batches.takeDue(nowMs, batchId);
   if (due !== undefined) return leaseOut(step, { ...due, id: batchId }, probe);
   if (lingerMs > 0) return none('lingering', Math.ceil(lingerMs));
   const items = collect(step);

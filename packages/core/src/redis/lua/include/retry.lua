@@ -3,7 +3,7 @@
 --- @include "drain_rate"
 --- @include "records"
 -- What happens to the items of a batch that were not flushed. What it becomes is named after the batch and the
--- revision, since a taker may use an id again.
+-- revision, since a taker may use an id again, and after its half: `a` and `b`, or `c` and `d` of a suspect.
 local MAX_DRAINING_DELAY_MS = 1000
 
 local function retry_delay_ms(b, attempts, jitter, min_ms)
@@ -45,7 +45,7 @@ end
 
 -- A batch failed as a whole. One item is retried, or dies at maxAttempts; more are halved, so that a poison item is
 -- isolated in about log2(items) steps and its healthy neighbours get through. Returns retried, dead.
-local function fail_batch(b, id, batch, cause, delay_of)
+local function fail_batch(b, id, batch, cause, delay_of, suspect)
   local records = redis.call('LRANGE', batch_key(b, id), 0, -1)
   local attempts = batch.attempts + 1
   local first_ms = batch.first_ms > 0 and batch.first_ms or b.now
@@ -63,8 +63,8 @@ local function fail_batch(b, id, batch, cause, delay_of)
     local part = i <= half and first or second
     part[#part + 1] = record
   end
-  store_retry(b, retry_id(b, id, 'a'), first, attempts, first_ms, due_ms)
-  if #second > 0 then store_retry(b, retry_id(b, id, 'b'), second, attempts, first_ms, due_ms) end
+  store_retry(b, retry_id(b, id, suspect and 'c' or 'a'), first, attempts, first_ms, due_ms)
+  if #second > 0 then store_retry(b, retry_id(b, id, suspect and 'd' or 'b'), second, attempts, first_ms, due_ms) end
   count(b, 'retried', #records)
   return #records, 0
 end

@@ -1,8 +1,8 @@
 --- @include "fleet_control"
 --- @include "retry"
 -- A lease that has ended is a failed flush of its batch; what it becomes is due at once. The old id is gone with that,
--- so whoever held it can settle nothing any more (I8). It says nothing about the downstream, for whoever held it may have
--- crashed; but the breaker must not wait for a probe that is gone.
+-- so whoever held it can settle nothing any more (I8). One that failed before may be what kills its takers: a suspect.
+-- A lost lease says nothing about the downstream, but the breaker must not wait for a probe that is gone.
 local MAX_SWEPT = 16
 
 local function sweep_leases(b)
@@ -13,7 +13,7 @@ local function sweep_leases(b)
       touch(b)
       count(b, 'leasesLost', 1)
       if batch.probe then control_lost(b, batch) end
-      local _, dead = fail_batch(b, id, batch, 'lease lost', function() return 0 end)
+      local _, dead = fail_batch(b, id, batch, 'lease lost', function() return 0 end, batch.attempts > 0)
       if dead > 0 then
         add_to_rate(b, dead)
         follow_fill(b)

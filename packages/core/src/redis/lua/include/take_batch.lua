@@ -27,8 +27,21 @@ local function ms_until(b, at_ms)
   return math.min(1000, math.max(1, at_ms - b.now))
 end
 
+-- A poison item may kill its taker, and with that all that is in flight there. So of the suspects one flies at a time in
+-- the whole fleet: what was lost along with the poison is not lost with it again.
+local function suspect_flies(b)
+  local id = redis.call('HGET', b.keys.state, 'suspect')
+  local batch = id and read_batch(b, id)
+  return batch and batch.phase == 'l' or false
+end
+
+local function is_suspect(retry_id)
+  return string.find(retry_id, '[cd]$') ~= nil
+end
+
 local function ms_to_next_due(b)
-  local next_due = redis.call('ZRANGE', b.keys.leases, 0, 0, 'WITHSCORES')
+  local from = suspect_flies(b) and '(' .. b.now or '-inf'
+  local next_due = redis.call('ZRANGEBYSCORE', b.keys.leases, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   return next_due[2] and ms_until(b, tonumber(next_due[2])) or 1000
 end
 
@@ -44,7 +57,7 @@ end
 local function due_retry(b)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', b.keys.leases, '-inf', b.now, 'LIMIT', 0, MAX_SWEPT + 1)) do
     local batch = read_batch(b, id)
-    if batch and batch.phase == 'r' then return id, batch end
+    if batch and batch.phase == 'r' and not (is_suspect(id) and suspect_flies(b)) then return id, batch end
   end
 end
 
@@ -94,6 +107,7 @@ end
 
 local function take_retry(b, id, old_id, batch)
   forget_batch(b, old_id, batch)
+  if is_suspect(old_id) then redis.call('HSET', b.keys.state, 'suspect', id) end
   redis.call('RENAME', batch_key(b, old_id), batch_key(b, id))
   batch.phase = 'l'
   return batch, records_of(b, id)
