@@ -1,17 +1,22 @@
-import * as z from 'zod';
 import { BufferClient, type StoreOptions } from '../buffer/client.js';
 import type { BufferDefinition } from '../buffer/definition.js';
-import { awaitDrain, type DrainResult } from '../buffer/drain.js';
+import { awaitDrain, type DrainResult, parseDrainOptions } from '../buffer/drain.js';
 import { type BufferStatus, statusOf } from '../buffer/status.js';
-import { checkInput } from '../domain/check-input.js';
 import { type BackpressureConfig, type BackpressureOptions, checkOptions, completeConfig } from '../domain/config.js';
 import { statedFields } from '../domain/config-fields.js';
 import { ProtocolError } from '../domain/errors.js';
 import type { Lane } from '../domain/lane.js';
 import type { StoreEvent } from '../domain/store-port.js';
+import {
+  checkAdmin,
+  PAGE,
+  parseEventsOptions,
+  parseIds,
+  parseLettersOptions,
+  parsePauseOptions,
+} from './admin-options.js';
 
 const MAX_PATCH_ATTEMPTS = 20;
-const PAGE = 1000;
 
 /** A dead letter as an operator sees it. */
 export interface DeadLetterEntry<T> {
@@ -27,16 +32,13 @@ export interface DeadLetterEntry<T> {
   readonly lastFailedAtMs: number;
 }
 
-const drainSchema = z.strictObject({ timeoutMs: z.int().min(0).max(86_400_000).default(60_000) });
-const pauseSchema = z.strictObject({ intake: z.boolean().optional(), flush: z.boolean().optional() });
-const pageSchema = z.strictObject({ limit: z.int().min(1).max(PAGE).default(100), before: z.string().optional() });
-
 /** Watches and steers one buffer for the whole fleet. */
 export class BackpressureAdmin<T = unknown> {
   readonly #client: BufferClient<T>;
 
-  /** @throws ConfigError for a connection that can't be used */
+  /** @throws ConfigError that lists every fault, and for a connection that can't be used */
   constructor(buffer: BufferDefinition<T>, options: StoreOptions) {
+    checkAdmin(buffer, options);
     this.#client = new BufferClient(buffer, options);
   }
 
@@ -74,7 +76,7 @@ export class BackpressureAdmin<T = unknown> {
 
   /** Pauses the intake, the flush, or both (the default) for the whole fleet, until `resume`. */
   async pause(options: { readonly intake?: boolean; readonly flush?: boolean } = {}): Promise<void> {
-    const { intake, flush } = checkInput(pauseSchema, options, 'The options of pause');
+    const { intake, flush } = parsePauseOptions(options);
     const both = intake === undefined && flush === undefined;
     await this.#client.open();
     await this.#client.store.gate({ action: 'pause', intake: intake ?? both, flush: flush ?? both });
@@ -92,7 +94,7 @@ export class BackpressureAdmin<T = unknown> {
    * or on `resume`, even if this process dies.
    */
   async drain(options: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
-    const { timeoutMs } = checkInput(drainSchema, options, 'The options of drain');
+    const { timeoutMs } = parseDrainOptions(options);
     return awaitDrain(this.#client, timeoutMs);
   }
 
@@ -102,10 +104,10 @@ export class BackpressureAdmin<T = unknown> {
     return (await this.#client.store.purge()).purged;
   }
 
-  /** State transitions and control decisions, oldest first; the last 1,000 are kept. */
+  /** State transitions and control decisions, oldest first, up to 1,000 (default 100); the last 1,000 are kept. */
   async events(options: { readonly after?: string; readonly limit?: number } = {}): Promise<StoreEvent[]> {
+    const { after, limit } = parseEventsOptions(options);
     await this.#client.open();
-    const { after, limit = 100 } = options;
     return this.#client.store.events({ limit, ...(after === undefined ? {} : { after }) });
   }
 
@@ -115,7 +117,7 @@ export class BackpressureAdmin<T = unknown> {
     list: async (
       options: { readonly limit?: number; readonly before?: string } = {},
     ): Promise<DeadLetterEntry<T>[]> => {
-      const { limit, before } = checkInput(pageSchema, options, 'The options of deadLetters.list');
+      const { limit, before } = parseLettersOptions(options);
       await this.#client.open();
       const letters = await this.#client.store.deadLetters({ limit, ...(before === undefined ? {} : { before }) });
       return letters.map(({ item, ...letter }) => ({
@@ -144,7 +146,8 @@ export class BackpressureAdmin<T = unknown> {
     await this.#client.close();
   }
 
-  async #redrive(action: 'redrive' | 'discard', ids: readonly string[] | undefined): Promise<number> {
+  async #redrive(action: 'redrive' | 'discard', given: readonly string[] | undefined): Promise<number> {
+    const ids = parseIds(given, action);
     await this.#client.open();
     const { store } = this.#client;
     let total = 0;
