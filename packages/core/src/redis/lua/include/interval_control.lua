@@ -26,13 +26,21 @@ end
 
 local function median(b)
   local flat = redis.call('HGETALL', b.keys.epoch)
-  local counts = {}
-  for i = 1, #flat, 2 do counts[tonumber(flat[i])] = tonumber(flat[i + 1]) end
-  local rank, seen = math.ceil(b.epochSamples / 2), 0
+  local counts, samples = {}, 0
+  for i = 1, #flat, 2 do
+    local bucket, count = tonumber(flat[i]), tonumber(flat[i + 1])
+    -- Neither a field of somebody else, nor one that he has deleted, may end the call that it is in.
+    if bucket and count then
+      counts[bucket] = count
+      samples = samples + count
+    end
+  end
+  local rank, seen = math.ceil(samples / 2), 0
   for i = 0, BUCKETS - 1 do
     seen = seen + (counts[i] or 0)
     if seen >= rank then return bucket_value(i) end
   end
+  return bucket_value(BUCKETS - 1)
 end
 
 local function next_interval(c, interval_ms, p50_ms)
@@ -46,7 +54,8 @@ local function record_latency(b, latency_ms)
   b.lastLatencyMs = latency_ms
   if b.config.algorithm ~= 'interval' then return end
   if b.epochStartMs == 0 then b.epochStartMs = b.now end
-  redis.call('HINCRBY', b.keys.epoch, bucket_of(math.min(latency_ms, MAX_LATENCY_MS)), 1)
+  local bucket = bucket_of(math.min(latency_ms, MAX_LATENCY_MS))
+  if type(redis.pcall('HINCRBY', b.keys.epoch, bucket, 1)) == 'table' then redis.call('HSET', b.keys.epoch, bucket, 1) end
   b.epochSamples = b.epochSamples + 1
   if b.now - b.epochStartMs < EPOCH_MS then return end
   local p50_ms = median(b)

@@ -1,12 +1,19 @@
+--- @include "follow_clock"
+--- @include "mend_batches"
 --- @include "retry"
 -- A lease that has ended is a failed flush of its batch; what it becomes is due at once. The old id is gone with that,
 -- so whoever held it can settle nothing any more (I8).
 local MAX_SWEPT = 16
 
 local function sweep_leases(b)
+  follow_clock(b)
   local due = redis.call('ZRANGEBYSCORE', b.keys.leases, '-inf', b.now, 'LIMIT', 0, MAX_SWEPT)
   for _, id in ipairs(due) do
     local batch = read_batch(b, id)
+    if not batch or not batch.phase or list_length(b, id) ~= batch.items then
+      mend_batches(b)
+      batch = read_batch(b, id)
+    end
     if batch and batch.phase == 'l' then
       touch(b)
       count(b, 'leasesLost', 1)

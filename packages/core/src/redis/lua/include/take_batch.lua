@@ -43,7 +43,7 @@ end
 local function due_retry(b)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', b.keys.leases, '-inf', b.now, 'LIMIT', 0, MAX_SWEPT + 1)) do
     local batch = read_batch(b, id)
-    if batch and batch.phase == 'r' then return id, batch end
+    if batch and batch.phase == 'r' and list_length(b, id) > 0 then return id, batch end
   end
 end
 
