@@ -21,6 +21,7 @@ import {
   parseCloseOptions,
   parseProducerOptions,
   parsePushOptions,
+  parseStreamOptions,
   parseToken,
 } from './producer-options.js';
 import { PushEngine } from './push-engine.js';
@@ -179,10 +180,10 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
     return this.#engine.metrics();
   }
 
-  /** The buffer as the end of a Node pipeline: see {@link PushStream}. */
+  /** The buffer as the end of a Node pipeline: see {@link PushStream}. @throws ConfigError, ClosedError */
   writable(options?: PushStreamOptions): PushStream<T> {
     this.#refuseIfClosed();
-    return new PushStream<T>((items, push) => this.pushMany(items, push), options);
+    return new PushStream<T>((items, push) => this.pushMany(items, push), options && parseStreamOptions(options));
   }
 
   /**

@@ -1,17 +1,22 @@
-import * as z from 'zod';
 import { BufferClient, type StoreOptions } from '../buffer/client.js';
 import type { BufferDefinition } from '../buffer/definition.js';
-import { awaitDrain, type DrainResult } from '../buffer/drain.js';
+import { awaitDrain, type DrainResult, parseDrainOptions } from '../buffer/drain.js';
 import { type BufferStatus, statusOf } from '../buffer/status.js';
-import { checkInput } from '../domain/check-input.js';
 import { type BackpressureConfig, type BackpressureOptions, checkOptions, completeConfig } from '../domain/config.js';
 import { statedFields } from '../domain/config-fields.js';
 import { ProtocolError } from '../domain/errors.js';
 import type { Lane } from '../domain/lane.js';
 import type { StoreEvent } from '../domain/store-port.js';
+import {
+  checkAdmin,
+  PAGE,
+  parseEventsOptions,
+  parseIds,
+  parseLettersOptions,
+  parsePauseOptions,
+} from './admin-options.js';
 
 const MAX_PATCH_ATTEMPTS = 20;
-const PAGE = 1000;
 
 /** A dead letter as an operator sees it. */
 export interface DeadLetterEntry<T> {
@@ -27,21 +32,13 @@ export interface DeadLetterEntry<T> {
   readonly lastFailedAtMs: number;
 }
 
-const drainSchema = z.strictObject({ timeoutMs: z.int().min(0).max(86_400_000).default(60_000) });
-const pauseSchema = z.strictObject({ intake: z.boolean().optional(), flush: z.boolean().optional() });
-const PAGE_SIZE = `must be a whole number from 1 to ${PAGE}`;
-const pageSize = z.int({ error: PAGE_SIZE }).min(1, { error: PAGE_SIZE }).max(PAGE, { error: PAGE_SIZE }).default(100);
-const streamId = z.string().regex(/^\d{1,20}-\d{1,20}$/, { error: 'must be an id such as 12-0' });
-const pageSchema = z.strictObject({ limit: pageSize, before: streamId.optional() });
-const eventsSchema = z.strictObject({ limit: pageSize, after: streamId.optional() });
-const idsSchema = z.array(streamId, { error: 'must be a list of ids' }).optional();
-
 /** Watches and steers one buffer for the whole fleet. */
 export class BackpressureAdmin<T = unknown> {
   readonly #client: BufferClient<T>;
 
-  /** @throws ConfigError for a connection that can't be used */
+  /** @throws ConfigError that lists every fault, and for a connection that can't be used */
   constructor(buffer: BufferDefinition<T>, options: StoreOptions) {
+    checkAdmin(buffer, options);
     this.#client = new BufferClient(buffer, options);
   }
 
@@ -79,7 +76,7 @@ export class BackpressureAdmin<T = unknown> {
 
   /** Pauses the intake, the flush, or both (the default) for the whole fleet, until `resume`. */
   async pause(options: { readonly intake?: boolean; readonly flush?: boolean } = {}): Promise<void> {
-    const { intake, flush } = checkInput(pauseSchema, options, 'The options of pause');
+    const { intake, flush } = parsePauseOptions(options);
     const both = intake === undefined && flush === undefined;
     await this.#client.open();
     await this.#client.store.gate({ action: 'pause', intake: intake ?? both, flush: flush ?? both });
@@ -97,7 +94,7 @@ export class BackpressureAdmin<T = unknown> {
    * or on `resume`, even if this process dies.
    */
   async drain(options: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
-    const { timeoutMs } = checkInput(drainSchema, options, 'The options of drain');
+    const { timeoutMs } = parseDrainOptions(options);
     return awaitDrain(this.#client, timeoutMs);
   }
 
@@ -107,9 +104,9 @@ export class BackpressureAdmin<T = unknown> {
     return (await this.#client.store.purge()).purged;
   }
 
-  /** State transitions and control decisions, oldest first; the last 1,000 are kept. */
+  /** State transitions and control decisions, oldest first, up to 1,000 (default 100); the last 1,000 are kept. */
   async events(options: { readonly after?: string; readonly limit?: number } = {}): Promise<StoreEvent[]> {
-    const { after, limit } = checkInput(eventsSchema, options, 'The options of events');
+    const { after, limit } = parseEventsOptions(options);
     await this.#client.open();
     return this.#client.store.events({ limit, ...(after === undefined ? {} : { after }) });
   }
@@ -120,7 +117,7 @@ export class BackpressureAdmin<T = unknown> {
     list: async (
       options: { readonly limit?: number; readonly before?: string } = {},
     ): Promise<DeadLetterEntry<T>[]> => {
-      const { limit, before } = checkInput(pageSchema, options, 'The options of deadLetters.list');
+      const { limit, before } = parseLettersOptions(options);
       await this.#client.open();
       const letters = await this.#client.store.deadLetters({ limit, ...(before === undefined ? {} : { before }) });
       return letters.map(({ item, ...letter }) => ({
@@ -150,7 +147,7 @@ export class BackpressureAdmin<T = unknown> {
   }
 
   async #redrive(action: 'redrive' | 'discard', given: readonly string[] | undefined): Promise<number> {
-    const ids = checkInput(idsSchema, given, `The ids of deadLetters.${action}`);
+    const ids = parseIds(given, action);
     await this.#client.open();
     const { store } = this.#client;
     let total = 0;

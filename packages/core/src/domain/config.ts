@@ -1,19 +1,13 @@
 import * as z from 'zod';
-import { checkInput } from './check-input.js';
+import { checkInput, oneOf, readOptions, wholeNumber } from './check-input.js';
 import { ConfigError, type ConfigFault } from './errors.js';
 import { LANES } from './lane.js';
 
 /** The largest delay that Node's timers take, about 24.8 days. */
 const MAX_TIMER_MS = 2_147_483_647;
 
-const wholeNumber = (min: number, max: number) => {
-  const message = `must be a whole number from ${min} to ${max}`;
-  return z.int({ error: message }).min(min, { error: message }).max(max, { error: message });
-};
 const share = (text: string, check: (value: number) => boolean) =>
   z.number({ error: text }).refine(check, { error: text });
-const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
-  z.enum(values, { error: `must be one of ${values.join(', ')}` });
 
 /** The options of a buffer. Each is a limit or a policy of the whole fleet, and lives in Redis. */
 const shape = {
@@ -133,7 +127,7 @@ export const DEFAULT_CONFIG: BackpressureConfig = {
  * @throws ConfigError that lists every fault.
  */
 export function checkOptions(stated: unknown, subject: string): BackpressureOptions {
-  return checkInput(statedSchema, withoutUndefined(stated), subject) as BackpressureOptions;
+  return checkInput(statedSchema, withoutUndefined(readOptions(stated, subject)), subject) as BackpressureOptions;
 }
 
 /**

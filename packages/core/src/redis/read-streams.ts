@@ -50,10 +50,11 @@ const event = z.discriminatedUnion('kind', [
 export function readDeadLetters(reply: unknown): DeadLetter[] {
   return parseReply('xrevrange', entries, reply).flatMap((fields) => {
     const parsed = deadLetter.safeParse(fields);
-    const item = parsed.success ? decodeRecord(parsed.data.item) : undefined;
-    if (!parsed.success || item === undefined) return [];
+    if (!parsed.success) return [];
     const { id, cause, attempts, firstMs, lastMs } = parsed.data;
-    return [{ id, item, cause, attempts, firstFailedAtMs: firstMs, lastFailedAtMs: lastMs }];
+    return [
+      { id, item: decodeRecord(parsed.data.item), cause, attempts, firstFailedAtMs: firstMs, lastFailedAtMs: lastMs },
+    ];
   });
 }
 

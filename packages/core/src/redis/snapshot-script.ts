@@ -5,11 +5,13 @@ import { type Counters, type FleetNode, REFUSAL_REASONS, type Snapshot } from '.
 import { decimal, defineScript, tagged, whole } from './define-script.js';
 import { scripts } from './scripts.generated.js';
 
-const node = z.string().transform((text, context): FleetNode => {
-  const [, role, slots, id] = /^(producer|consumer):(\d+):(.+)$/.exec(text) ?? [];
-  if (role === undefined || id === undefined) context.addIssue('not a node');
-  return { role: role as FleetNode['role'], slots: Number(slots), id: id ?? '' };
-});
+/** What is no node of ours is left out, as the next sign of life takes it off the list. */
+const nodes = z.array(z.string()).transform((members) =>
+  members.flatMap((text): FleetNode[] => {
+    const [, role, slots, id] = /^(producer|consumer):(\d+):(.+)$/.exec(text) ?? [];
+    return id === undefined ? [] : [{ role: role as FleetNode['role'], slots: Number(slots), id }];
+  }),
+);
 
 const control = z
   .tuple([
@@ -57,7 +59,7 @@ const rest = z.tuple([
   whole,
   whole,
   z.array(z.string()),
-  z.array(node),
+  nodes,
   control,
 ]);
 
@@ -93,11 +95,11 @@ export const snapshotScript = defineScript({
   }),
 });
 
-/** The fields of the state hash, which Redis sends as a flat list of text; a field that was never written is 0. */
+/** The fields of the state hash, which Redis sends as a flat list of text; a field that was never written, or is no number, is 0. */
 function numbersOf(flat: readonly string[]): (field: string) => number {
   const fields = new Map<string, string>();
   for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i] ?? '', flat[i + 1] ?? '');
-  return (field) => Number(fields.get(field) ?? 0);
+  return (field) => Number(fields.get(field) ?? 0) || 0;
 }
 
 function countersOf(state: (field: string) => number): Counters {

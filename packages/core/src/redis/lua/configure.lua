@@ -17,6 +17,7 @@
 --- @include "fleet_control"
 --- @include "move_state"
 --- @include "save_buffer"
+--- @include "sound_keys"
 --- @include "compile_config"
 local config_key = KEYS[1]
 local action = ARGV[1]
@@ -99,8 +100,14 @@ for i = FIRST_PAIR + 1, #ARGV, 2 do
     return redis.error_reply('BP_BAD_CONFIG ' .. ARGV[i - 1] .. ' must be a finite number')
   end
 end
+local keys = buffer_keys()
+expect_own_keys(keys)
+redis.call('HLEN', keys.state)
+redis.call('XLEN', keys.events)
+for _, lane in ipairs(keys.lanes) do redis.call('LLEN', lane) end
 if action == 'declare' then
-  if version == 0 then
+  -- Also where somebody else has spoilt it: nothing of it can be trusted then.
+  if version == 0 or not read_config(config_key) then
     create()
   else
     local found = on_mismatch == 'error' and mismatches() or {}

@@ -13,6 +13,7 @@
 --- @include "fleet_control"
 --- @include "vitals"
 --- @include "save_buffer"
+--- @include "sound_keys"
 local action = ARGV[1]
 local intake = ARGV[2]
 local flush = ARGV[3]
@@ -47,6 +48,7 @@ if action == 'drain' and not (tonumber(intake) and tonumber(intake) >= 0) then
 end
 local b = open_buffer()
 if not b then return NOT_DECLARED end
+expect_sound_keys(b)
 touch(b)
 end_drain_if_over(b)
 ACTIONS[action](b)

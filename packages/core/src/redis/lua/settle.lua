@@ -24,6 +24,7 @@
 --- @include "take_batch"
 --- @include "interval_control"
 --- @include "save_buffer"
+--- @include "sound_keys"
 local session_key = KEYS[14]
 local seq = tonumber(ARGV[1])
 local id = ARGV[2]
@@ -110,6 +111,11 @@ end
 local function settle(b)
   end_drain_if_over(b)
   local batch = read_batch(b, id)
+  if kind ~= 'acked' and batch and list_length(b, id) ~= batch.items then
+    mend_batches(b)
+    batch = read_batch(b, id)
+    if batch and kind == 'items' then batch = nil end -- which outcome is whose can't be told any more
+  end
   if not batch or batch.phase ~= 'l' then
     count(b, 'staleSettlements', 1)
     return append(vitals(b, 'stale'), 0, 0, 0, 0)
@@ -143,6 +149,7 @@ end
 
 local b = open_buffer()
 if not b then return NOT_DECLARED end
+expect_sound_keys(b)
 local reply, refusal = recall(session_key, seq)
 if refusal then return refusal end
 local fault = not reply and refusal_of(b)

@@ -4,12 +4,11 @@
 --- @include "elastic_law"
 --- @include "flush_rate"
 --- @include "move_state"
+--- @include "unpack_field"
 -- The control loop of the fleet. Mirrors domain/control/fleet-control.ts. The field `control` of the state holds what
 -- every take and settlement changes, the field `law` what only a decision does; both are MessagePack.
 local function open_control(b)
-  if b.control then return b.control end
-  local packed = redis.call('HGET', b.keys.state, 'control')
-  b.control = packed and cmsgpack.unpack(packed)
+  b.control = b.control or unpack_field(b, 'control')
     or { epoch = new_epoch(0, 0), breaker = closed_breaker(0), holdUntilMs = 0, scheduledTakeMs = 0 }
   return b.control
 end
@@ -28,8 +27,7 @@ local function elastic_limits(c)
 end
 
 local function read_law(b)
-  local packed = redis.call('HGET', b.keys.state, 'law')
-  return packed and cmsgpack.unpack(packed) or initial_elastic(elastic_limits(b.config))
+  return unpack_field(b, 'law') or initial_elastic(elastic_limits(b.config))
 end
 
 -- What is decided is in force at once.

@@ -11,12 +11,13 @@ local function bucket_value(index)
 end
 
 local function median(b)
-  local counts = read_buckets(b)
-  local rank, seen = math.ceil(b.epochSamples / 2), 0
+  local counts, samples = read_buckets(b)
+  local rank, seen = math.ceil(samples / 2), 0
   for i = 0, BUCKETS - 1 do
     seen = seen + (counts[i] or 0)
     if seen >= rank then return bucket_value(i) end
   end
+  return bucket_value(BUCKETS - 1)
 end
 
 local function next_interval(c, interval_ms, p50_ms)
@@ -30,7 +31,8 @@ local function record_latency(b, latency_ms)
   b.lastLatencyMs = latency_ms
   if b.config.algorithm ~= 'interval' then return end
   if b.epochStartMs == 0 then b.epochStartMs = b.now end
-  redis.call('HINCRBY', b.keys.epoch, bucket_of(math.min(latency_ms, MAX_LATENCY_MS)), 1)
+  local bucket = bucket_of(math.min(latency_ms, MAX_LATENCY_MS))
+  if type(redis.pcall('HINCRBY', b.keys.epoch, bucket, 1)) == 'table' then redis.call('HSET', b.keys.epoch, bucket, 1) end
   b.epochSamples = b.epochSamples + 1
   if b.now - b.epochStartMs < EPOCH_MS then return end
   local p50_ms = median(b)

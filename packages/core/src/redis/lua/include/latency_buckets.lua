@@ -21,9 +21,17 @@ local function bucket_bounds(index)
   return lower, upper
 end
 
+-- Returns the counts and their sum. Neither a field of somebody else, nor one that he has deleted, may end the call that
+-- it is in.
 local function read_buckets(b)
   local flat = redis.call('HGETALL', b.keys.epoch)
-  local counts = {}
-  for i = 1, #flat, 2 do counts[tonumber(flat[i])] = tonumber(flat[i + 1]) end
-  return counts
+  local counts, samples = {}, 0
+  for i = 1, #flat, 2 do
+    local bucket, count = tonumber(flat[i]), tonumber(flat[i + 1])
+    if bucket and count then
+      counts[bucket] = count
+      samples = samples + count
+    end
+  end
+  return counts, samples
 end

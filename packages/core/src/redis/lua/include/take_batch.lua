@@ -57,7 +57,8 @@ end
 local function due_retry(b)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', b.keys.leases, '-inf', b.now, 'LIMIT', 0, MAX_SWEPT + 1)) do
     local batch = read_batch(b, id)
-    if batch and batch.phase == 'r' and not (is_suspect(id) and suspect_flies(b)) then return id, batch end
+    local waits = batch and batch.phase == 'r' and list_length(b, id) > 0
+    if waits and not (is_suspect(id) and suspect_flies(b)) then return id, batch end
   end
 end
 
