@@ -1,7 +1,7 @@
 import type { BackpressureConfig } from '../config.js';
 import type { BackpressureState } from '../state.js';
 
-/** What the elastic law remembers between epochs. Plain numbers all: in Redis they are fields of the `state` hash. */
+/** What the elastic law remembers between epochs. Plain numbers all, so that Redis can hold them. */
 export interface ElasticControl {
   /** C: batches that may be in flight, fleet-wide. At least 1; take enforces its floor. */
   readonly permits: number;
@@ -23,6 +23,7 @@ export interface ElasticControl {
   readonly holds: number;
   /** The permits before a cut whose effect is being watched; 0 when none is. */
   readonly testPermits: number;
+  /** The latency before that cut, and the variance of its logarithm. */
   readonly testLatencyMs: number;
   readonly testVariance: number;
   /** The share of failures before that cut if failures caused it; 0 when latency did. */
@@ -33,16 +34,8 @@ export interface ElasticControl {
   readonly probing: number;
   /** The permits to go back to when the cut proves useless. */
   readonly restorePermits: number;
-  /** A point on the way up, to compare later ones with; 0 when there is none. */
-  readonly pointPermits: number;
-  readonly pointLatencyMs: number;
-  readonly pointVariance: number;
   /** The share of failures that has nothing to do with us. */
   readonly errorFloor: number;
-  /** The batch size before a step whose price is not known yet; 0 when none is pending. */
-  readonly sizeBefore: number;
-  /** The share of the baseline that is proportional to the batch size, in (0, 1]. */
-  readonly sizeShare: number;
 }
 
 /** What the fleet saw in one epoch. */
@@ -118,11 +111,6 @@ export function initialElastic(limits: ElasticLimits): ElasticControl {
     testAge: 0,
     probing: 0,
     restorePermits: 0,
-    pointPermits: 0,
-    pointLatencyMs: 0,
-    pointVariance: 0,
     errorFloor: 0,
-    sizeBefore: 0,
-    sizeShare: 1,
   };
 }

@@ -133,7 +133,7 @@ if changed then
   touch(b)
   give_room(b)
   if version == 1 then b.stateSinceMs = b.now end
-  if version == 1 then write_law(b, initial_elastic(elastic_limits(b.config))) end
+  if version == 1 then write_law(b, elastic.initial(elastic_limits(b.config))) end
   if algorithm and algorithm ~= b.config.algorithm then
     b.epochStartMs, b.epochSamples = 0, 0
     forget_epoch(b, 0)

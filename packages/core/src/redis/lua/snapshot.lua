@@ -24,11 +24,11 @@ for lane = 1, 3 do
   if record then oldest = math.min(oldest, enqueued_at(record)) end
 end
 local c, law, control = b.config, read_law(b), open_control(b)
-local elastic = c.algorithm == 'elastic'
+local learns = c.algorithm == 'elastic'
 local pace = {
   decimal(flow_rate_at(read_intake(b), b.now)), c.algorithm, c.enforced and 'enforce' or 'observe',
-  decimal(elastic and law.permits or c.permits), decimal(elastic and law.batchSize or c.batch_size),
-  decimal(elastic and law.latencyMs or 0), decimal(elastic and law.baselineMs or 0), elastic and law.rising or 0,
+  decimal(learns and law.permits or c.permits), decimal(learns and law.batchSize or c.batch_size),
+  decimal(learns and law.latencyMs or 0), decimal(learns and law.baselineMs or 0), learns and law.rising or 0,
   control.breaker.phase, control.breaker.openUntilMs, control.holdUntilMs,
 }
 return append(vitals(b, 'snapshot'), b.now, b.ready[1], b.ready[2], b.ready[3], b.inFlight,

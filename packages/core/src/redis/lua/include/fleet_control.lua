@@ -27,7 +27,7 @@ local function elastic_limits(c)
 end
 
 local function read_law(b)
-  return unpack_field(b, 'law') or initial_elastic(elastic_limits(b.config))
+  return unpack_field(b, 'law') or elastic.initial(elastic_limits(b.config))
 end
 
 -- What is decided is in force at once.
@@ -106,7 +106,7 @@ end
 local function turn_breaker(b, report)
   local control = b.control
   local before = read_law(b)
-  local law = control.breaker.phase == 'closed' and elastic_recovering(before) or before
+  local law = control.breaker.phase == 'closed' and elastic.recovering(before) or before
   write_law(b, law)
   tell_decision(b, 'breaker', before, law, report, control.epoch)
   forget_epoch(b, b.now)
@@ -128,7 +128,7 @@ local function control_flushed(b, report, jitter)
   local counts = counts_if_over(b, control.epoch, wanted_samples)
   if not counts then return end
   local seen = observation_of(b, control.epoch, counts, report)
-  local after, reason = elastic_decide(law, seen, elastic_limits(b.config))
+  local after, reason = elastic.decide(law, seen, elastic_limits(b.config))
   write_law(b, after)
   tell_decision(b, reason, law, after, report, control.epoch)
   forget_epoch(b, b.now)
