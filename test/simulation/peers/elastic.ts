@@ -1,138 +1,73 @@
+import { DEFAULT_BREAKER } from '../../../packages/core/src/domain/control/breaker.js';
 import {
   afterFlush,
-  breakerVerdict,
-  CLOSED_BREAKER,
-  DEFAULT_BREAKER,
-  probing,
-} from '../../../packages/core/src/domain/control/breaker.js';
-import { type ElasticControl, initialElastic } from '../../../packages/core/src/domain/control/elastic-control.js';
-import { decide } from '../../../packages/core/src/domain/control/elastic-law.js';
-import {
-  type ControlEpoch,
-  epochIsOver,
-  newEpoch,
-  quantileMs,
-  withFlush,
-  withTake,
-} from '../../../packages/core/src/domain/control/epoch.js';
+  afterTake,
+  type ControlDecision,
+  type ControlLimits,
+  initialFleetControl,
+  takeVerdict,
+} from '../../../packages/core/src/domain/control/fleet-control.js';
 import type { Controller, FlushSample } from '../engine/controller.js';
 import type { Plant } from '../engine/plant.js';
 import type { Random } from '../engine/random.js';
 
+/** The product's own control, as its stores drive it. */
 export class Elastic implements Controller {
-  control: ElasticControl;
-  epoch: ControlEpoch;
+  readonly lingerMs: number;
   decisions = 0;
   epochs = 0;
-  holdUntilMs = 0;
-  readonly lingerMs: number;
-  trace: unknown[] | undefined;
-  readonly plant: Plant;
-  inFlight = 0;
-  breaker = CLOSED_BREAKER;
-  probeTakenMs = -1;
-  readonly random: Random;
-  constructor(plant: Plant, random: Random) {
-    this.random = random;
-    this.plant = plant;
-    this.control = initialElastic(plant.config);
-    this.epoch = newEpoch(0, 0);
+  readonly #limits: ControlLimits;
+  readonly #slots: number;
+  readonly #random: Random;
+  readonly #listener: ((decision: ControlDecision, nowMs: number) => void) | undefined;
+  #control;
+  #inFlight = 0;
+  #probeTakenMs = -1;
+
+  constructor(plant: Plant, random: Random, listener?: (decision: ControlDecision, nowMs: number) => void) {
+    this.#limits = { ...plant.config, control: { breaker: DEFAULT_BREAKER } };
+    this.#slots = plant.slots;
+    this.#random = random;
+    this.#listener = listener;
+    this.#control = initialFleetControl(this.#limits);
     this.lingerMs = plant.config.minFlushIntervalMs;
   }
-  get permits() {
-    return Math.floor(this.control.permits);
+
+  get permits(): number {
+    return Math.floor(this.#control.elastic.permits);
   }
-  get batchSize() {
-    return this.control.batchSize;
+
+  get batchSize(): number {
+    return this.#control.elastic.batchSize;
   }
-  get intervalMs() {
-    return this.control.intervalMs;
+
+  get intervalMs(): number {
+    return this.#control.elastic.intervalMs;
   }
-  nextTakeMs(now: number) {
-    const v = breakerVerdict(this.breaker, now);
-    return Math.max(this.holdUntilMs, v.kind === 'wait' ? now + v.waitMs : 0);
+
+  nextTakeMs(nowMs: number): number {
+    const verdict = takeVerdict(this.#control, nowMs, this.#limits);
+    return verdict.kind === 'wait' ? nowMs + verdict.waitMs : 0;
   }
-  taken(now: number, inFlight: number) {
-    if (breakerVerdict(this.breaker, now).kind === 'probe') {
-      this.breaker = probing(this.breaker);
-      this.probeTakenMs = now;
-    }
-    this.inFlight = inFlight;
-    this.epoch = withTake(this.epoch, inFlight);
+
+  taken(nowMs: number, inFlight: number): void {
+    const probe = takeVerdict(this.#control, nowMs, this.#limits).kind === 'probe';
+    if (probe) this.#probeTakenMs = nowMs;
+    this.#inFlight = inFlight;
+    this.#control = afterTake(this.#control, { nowMs, inFlight, probe }, this.#limits);
   }
-  settled(s: FlushSample, now: number) {
-    this.inFlight--;
-    const isProbe = this.breaker.phase === 'half_open' && s.takenAtMs === this.probeTakenMs;
-    const before = this.breaker.phase;
-    if (s.outcome !== 'throttled' || isProbe)
-      this.breaker = afterFlush(
-        this.breaker,
-        { failed: s.outcome === 'failed', isProbe },
-        now,
-        this.random.next(),
-        DEFAULT_BREAKER,
-      );
-    if (before !== this.breaker.phase) {
-      this.trace?.push({ t: Math.round(now), breaker: this.breaker.phase, C: this.control.permits });
-      this.epoch = newEpoch(now, this.inFlight);
-      if (this.breaker.phase === 'closed')
-        this.control = {
-          ...this.control,
-          permits: Math.max(1, this.control.permits / 2),
-          rising: 1,
-          testPermits: 0,
-          testErrors: 0,
-        };
-    }
-    if (this.breaker.phase !== 'closed') return;
-    if (s.outcome === 'throttled') this.holdUntilMs = Math.max(this.holdUntilMs, now + s.retryAfterMs);
-    const starved = s.ready >= Math.floor(this.control.batchSize);
-    const e = (this.epoch = withFlush(
-      this.epoch,
-      { ...s, starved, latencyPrev: this.control.latencyMs } as never,
-      Math.floor(this.control.batchSize),
-      now,
-    ));
-    if (!epochIsOver(e, this.control.wantedSamples, now)) return;
+
+  settled(sample: FlushSample, nowMs: number): void {
+    this.#inFlight--;
+    const probe = this.#control.breaker.phase === 'half_open' && sample.takenAtMs === this.#probeTakenMs;
+    const report = { ...sample, probe, inFlight: this.#inFlight, slots: this.#slots };
+    const jitter = this.#control.breaker.phase === 'closed' && sample.outcome === 'flushed' ? 0 : this.#random.next();
+    const { control, decision } = afterFlush(this.#control, report, { nowMs, jitter }, this.#limits);
+    this.#control = control;
+    if (decision === undefined) return;
+    this.#listener?.(decision, nowMs);
+    if (decision.reason === 'breaker') return;
     this.epochs++;
     this.decisions++;
-    const obs = {
-      latencyMs: quantileMs(e.latencies, 0.5),
-      spread: Math.log(quantileMs(e.latencies, 0.75) / quantileMs(e.latencies, 0.25)) / 1.349 || 0,
-      backlogged: e.starved,
-      samples: e.latencies.samples,
-      batches: e.batches,
-      failures: e.failures,
-      throttled: e.throttled,
-      flushesPerSecond: (e.flushed * 1000) / (now - e.startMs),
-      itemsPerSecond: (e.items * 1000) / (now - e.startMs),
-      maxInFlight: e.maxInFlight,
-      ready: s.ready,
-      state: s.state,
-      slots: this.plant.slots,
-    };
-    const { control, reason } = decide(this.control, obs, this.plant.config);
-    this.trace?.push({
-      t: Math.round(now),
-      reason,
-      C: +control.permits.toFixed(1),
-      L: +obs.latencyMs.toFixed(1),
-      base: +control.baselineMs.toFixed(1),
-      X: +obs.itemsPerSecond.toFixed(0),
-      mi: obs.maxInFlight,
-      n: obs.samples,
-      f: obs.failures,
-      th: obs.throttled,
-      ready: obs.ready,
-      st: +(obs.backlogged / obs.batches).toFixed(2),
-      sp: +obs.spread.toFixed(2),
-      tp: +control.testPermits.toFixed(1),
-      bv: +Math.sqrt(control.baselineVariance).toFixed(3),
-      h: control.holds,
-      B: +control.batchSize.toFixed(1),
-      ri: control.rising,
-    });
-    this.control = control;
-    this.epoch = newEpoch(now, this.inFlight);
   }
 }

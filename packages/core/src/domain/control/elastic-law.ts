@@ -43,8 +43,10 @@ const T = {
   keep: 1,
   fast: 0,
   bfirst: 0,
-  again: 0, ko: 3, unsure: 9, uh: 2,
-  ...((globalThis as any).G ?? {}),
+  again: 0,
+  ko: 3,
+  unsure: 9,
+  uh: 2,
 };
 
 interface View {
@@ -99,6 +101,11 @@ function step(control: ElasticControl, view: View): Step {
   if (judged.reason !== undefined) return { control: judged.control, reason: judged.reason };
   const based = view.known ? withBaseline(judged.control, view) : judged.control;
   return react(based, view);
+}
+
+/** The control when the breaker closes again: half of the permits, and fast from there. */
+export function recovering(control: ElasticControl): ElasticControl {
+  return { ...disarmed(control), permits: Math.max(1, control.permits / 2), rising: 1 };
 }
 
 function throttled(control: ElasticControl, view: View): Step {
