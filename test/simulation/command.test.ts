@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parseCommand } from './command/command-line.js';
 import type { Figures } from './command/figures.js';
 import { printable } from './command/print.js';
@@ -47,6 +50,12 @@ describe('a simulation of somebody’s own figures', () => {
     expect(report).toMatchObject({ limitedBy: 'maxConcurrentFlushes', final: { permits: 3 } });
   });
 
+  it('says so when neither workers nor downstream are to blame for what its start cost', () => {
+    const report = reportOf('--rate=6000', '--servers=64', '--degradation=0', '--max-buffer-size=500');
+    expect(report.limitedBy).toBe('control');
+    expect(report.losses.evicted).toBeGreaterThan(0);
+  });
+
   it('accounts for every item, whatever becomes of it', () => {
     for (const strategy of ['block', 'drop_oldest', 'drop_newest', 'sample']) {
       const { offered, delivered, lost, losses, left } = reportOf('--rate=6000', `--strategy=${strategy}`);
@@ -80,5 +89,38 @@ describe('a simulation of somebody’s own figures', () => {
     const { report } = runFigures(figures);
     expect(report).toMatchObject({ delivered: 0, limitedBy: 'workers', ageMs: { p50: null, p95: null } });
     expect(printable(figures, report)).toContain('age         p50 -, p95 -');
+  });
+});
+
+describe('pnpm simulate', () => {
+  const run = promisify(execFile);
+  const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+  const simulate = (...options: string[]) =>
+    run(process.execPath, [here('command/dist/test/simulation/command/cli.js'), ...options]);
+
+  beforeAll(async () => {
+    await run(here('../../node_modules/.bin/tsc'), ['-p', here('command/tsconfig.json')]);
+  });
+
+  it('prints the report as one line of JSON', async () => {
+    const { stdout, stderr } = await simulate('--duration', '20', '--json');
+    expect(stderr).toBe('');
+    expect(stdout.trimEnd().split('\n')).toHaveLength(1);
+    expect(JSON.parse(stdout)).toEqual(reportOf('--duration=20'));
+  });
+
+  it('prints a plot and the report for people', async () => {
+    const { stdout } = await simulate('--duration', '20');
+    expect(stdout).toContain('items in the buffer');
+    expect(stdout).toMatch(/^ {2}limited by {2}nothing$/m);
+  });
+
+  it('explains itself, and ends with 2 when an option is wrong', async () => {
+    expect((await simulate('--help')).stdout).toContain('--target-latency-ms N');
+    await expect(simulate('--rate', 'soon')).rejects.toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: '--rate must be a number from 0 to 1000000 (got soon)\npnpm simulate --help lists the options.\n',
+    });
   });
 });

@@ -17,7 +17,7 @@ export interface Finding {
 /** A batch more than the one that is about to be taken. */
 const BATCHES_WAITING = 2;
 /** Up to this share of the time a wait is chance. */
-const PRESSED_SHARE = 0.05;
+const PRESSED_SHARE = 0.1;
 /** Runs that differ by less tell nothing. */
 const MORE_DELIVERED = 0.03;
 const LESS_WAITING = 0.8;
@@ -56,8 +56,8 @@ function pressed({ losses, moments }: Outcome): boolean {
 
 function helps(without: Outcome, having: Outcome): boolean {
   const gain = having.delivered - without.delivered;
-  if (gain > MORE_DELIVERED * without.offered) return true;
-  return gain > -MORE_DELIVERED * without.offered && meanWaiting(having) < LESS_WAITING * meanWaiting(without);
+  if (gain > MORE_DELIVERED * without.delivered) return true;
+  return gain > -MORE_DELIVERED * without.delivered && meanWaiting(having) < LESS_WAITING * meanWaiting(without);
 }
 
 /** Items that no flush has taken; the batches in flight are full when it matters. */
@@ -73,5 +73,5 @@ export function secondsToDrain({ moments }: Outcome, fromSecond: number): number
   const calm = moments.find(
     (moment) => moment.atMs >= fromSecond * 1_000 && waitingAt(moment) < BATCHES_WAITING * moment.batchSize,
   );
-  return calm === undefined ? undefined : calm.atMs / 1_000 - fromSecond;
+  return calm === undefined ? undefined : (calm.atMs - fromSecond * 1_000) / 1_000;
 }
