@@ -61,6 +61,7 @@ export async function declare(store: BufferStore, options: BackpressureOptions =
     maxBufferSize: 1_000_000,
     strategy: 'drop_newest',
     minFlushIntervalMs: 0,
+    control: { algorithm: 'interval' },
     ...options,
   });
   const request = { stated: statedFields(stated), complete: configFields(config) };
