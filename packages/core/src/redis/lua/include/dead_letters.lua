@@ -1,4 +1,5 @@
 --- @include "open_buffer"
+--- @include "stream"
 -- Puts an item among the dead letters; beyond the limit the oldest goes, and is counted.
 local function add_dead_letter(b, record, cause, attempts, first_ms)
   count(b, 'dead', 1)
@@ -10,7 +11,7 @@ local function add_dead_letter(b, record, cause, attempts, first_ms)
   end
   local id = b.revision .. '-' .. b.letters
   b.letters = b.letters + 1
-  redis.call('XADD', b.keys.dead, 'MAXLEN', '=', limit, id,
+  add_entry(b.keys.dead, limit, id,
     'item', record, 'cause', cause, 'attempts', attempts, 'firstMs', first_ms, 'lastMs', b.now)
   count(b, 'deadTrimmed', before + 1 - redis.call('XLEN', b.keys.dead))
 end

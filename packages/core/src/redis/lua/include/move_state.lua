@@ -1,8 +1,9 @@
 --- @include "watermarks"
+--- @include "stream"
 -- Changes the state in the call that caused it: a new epoch, an entry in the event stream, a signal.
 local function add_event(b, ...)
   touch(b)
-  redis.call('XADD', b.keys.events, 'MAXLEN', '=', 1000, b.revision .. '-' .. b.events, 'atMs', b.now, ...)
+  add_entry(b.keys.events, 1000, b.revision .. '-' .. b.events, 'atMs', b.now, ...)
   b.events = b.events + 1
 end
 

@@ -24,6 +24,8 @@ local function open_buffer()
   b.ready = { redis.call('LLEN', keys.high), redis.call('LLEN', keys.normal), redis.call('LLEN', keys.low) }
   b.size = b.ready[1] + b.ready[2] + b.ready[3] + b.inFlight
   b.waiting = config.strategy == 'block' and redis.call('ZCARD', keys.waiters) or 0
+  -- Of a wrong type it is refused here, before the first write.
+  if b.waiting > 0 then redis.call('ZCARD', keys.tickets) end
   return b
 end
 
