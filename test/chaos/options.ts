@@ -26,6 +26,8 @@ export interface RunOptions {
   readonly failures: number;
   /** Records every script call in Redis itself, and compares each with the pure model. */
   readonly record: boolean;
+  /** Two editions of the scripts side by side, the new one with this limit. */
+  readonly upgrade: { readonly limit: number } | undefined;
   /** Waits in each push until so many replicas have it. */
   readonly durability: { readonly replicas: number; readonly timeoutMs: number } | undefined;
   /** The seeded bug to run with. */
@@ -49,6 +51,7 @@ export const DEFAULT_OPTIONS: RunOptions = {
   rates: allFaults(),
   failures: 0.01,
   record: true,
+  upgrade: undefined,
   durability: undefined,
   mutant: undefined,
   keep: false,

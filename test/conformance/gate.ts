@@ -31,6 +31,23 @@ export function describeGate(open: OpenStore): void {
       expect(await rig.pushEach('x')).toEqual(['accepted']);
     });
 
+    test('a repair of books that are in order changes nothing', async ({ rig }) => {
+      await rig.declare();
+      await rig.listen();
+      await rig.fill(8);
+      await rig.takeBatch();
+      const before = await rig.snapshot();
+      await rig.signal('resync', async () => {
+        expect(await rig.store.repair()).toMatchObject({ lost: 0, found: 0, setAside: 0 });
+      });
+      const { vitals, ...after } = await rig.snapshot();
+      expect({ ...after, vitals: { ...vitals, revision: 0 } }).toEqual({
+        ...before,
+        vitals: { ...before.vitals, revision: 0 },
+      });
+      expect(vitals.revision).toBe(before.vitals.revision + 1);
+    });
+
     test('an empty buffer is drained at once', async ({ rig }) => {
       await rig.declare();
       expect(await rig.store.gate({ action: 'drain', timeoutMs: 5_000 })).toMatchObject({

@@ -6,12 +6,16 @@ export function ledgerFaults({ counters, vitals, inFlight, readyByLane, deadLett
   const letters = counters.dead - counters.deadTrimmed - counters.deadDiscarded;
   const refused = sum(Object.values(counters.refused));
   const evicted = sum(Object.values(counters.evicted));
-  const gone = counters.flushed + evicted + counters.expired + counters.purged + counters.dead;
+  const gone = counters.flushed + evicted + counters.expired + counters.purged + counters.lost + counters.dead;
   return [
     ...fault('ready = ready by lane', vitals.ready, ready),
     ...fault('size = ready + in flight', vitals.size, vitals.ready + inFlight),
     ...fault('offered = accepted + refused', counters.offered, counters.accepted + refused),
-    ...fault('accepted = flushed + evicted + expired + purged + dead + size', counters.accepted, gone + vitals.size),
+    ...fault(
+      'accepted = flushed + evicted + expired + purged + lost + dead + size',
+      counters.accepted,
+      gone + vitals.size,
+    ),
     ...fault('dead letters = dead - trimmed - discarded', deadLetters, letters),
     ...fault('largest size is not below the size', Math.max(maxSize, vitals.size), maxSize),
   ];

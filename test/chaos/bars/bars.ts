@@ -4,6 +4,7 @@ import type { Bar, BarResult } from './bar.js';
 import { CLOCK_JUMP } from './clock-jump.js';
 import { CLUSTER, CONFIRMED, SENTINEL_KILL, SENTINEL_PAUSE } from './failover.js';
 import { FULL_MEMORY } from './full-memory.js';
+import { FUZZED_LEDGER } from './fuzzed-ledger.js';
 import { HERD } from './herd.js';
 import { HIDDEN_BUFFERS } from './hidden-buffers.js';
 import { PARTITION } from './partition.js';
@@ -24,6 +25,7 @@ export const BARS: readonly Bar[] = [
   HERD,
   CLOCK_JUMP,
   BAD_INPUT,
+  FUZZED_LEDGER,
 ].sort((a, b) => numberOf(a) - numberOf(b));
 
 function numberOf({ name }: Bar): number {
@@ -41,9 +43,10 @@ export async function runBars(names: readonly string[], seed: number, context: R
     context.signal?.throwIfAborted();
     const { name, title, must } = bar;
     context.log(`${name}: ${title}`);
-    const outcome = await bar
-      .run(seed, context)
-      .catch((error: unknown) => ({ violations: [String(error)], figures: {} }));
+    const outcome = await bar.run(seed, context).catch((error: unknown) => ({
+      violations: [error instanceof Error ? (error.stack ?? error.message) : String(error)],
+      figures: {},
+    }));
     results.push({ name, title, must, seed, ...outcome });
     context.log(printableBar(results.at(-1) as BarResult));
   }

@@ -89,7 +89,7 @@ export function imbalance({ state, ready, inFlight }: Sample): string | undefine
   const sum = (prefix: RegExp) =>
     Object.entries(state).reduce((total, [field, n]) => (prefix.test(field) ? total + Number(n) : total), 0);
   const accepted = Number(state.accepted ?? 0);
-  const gone = sum(/^(flushed|expired|purged|dead|evicted:.*)$/);
+  const gone = sum(/^(flushed|expired|purged|lost|dead|evicted:.*)$/);
   if (accepted !== gone + ready + inFlight) return `${accepted} accepted, ${gone} gone and ${ready + inFlight} there`;
   const [offered, refused] = [Number(state.offered ?? 0), sum(/^refused:/)];
   return offered === accepted + refused ? undefined : `${offered} offered, ${accepted} accepted and ${refused} refused`;

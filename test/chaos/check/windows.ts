@@ -28,7 +28,7 @@ const COUNTED: ReadonlySet<OpenCall['op']> = new Set(['push', 'take', 'settle', 
 /** Checks windows of {@link CALLS} calls, each beginning `stride` calls after the last. */
 export function checkWindows(
   { done, open }: Operations,
-  { batch, stride = 4 }: { readonly batch: number; readonly stride?: number },
+  { batch, stride = 2 }: { readonly batch: number; readonly stride?: number },
 ): WindowFindings {
   const violations: string[] = [];
   let windows = 0;

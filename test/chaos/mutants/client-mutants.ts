@@ -4,6 +4,7 @@ import { type PushReply, type PushRequest, type SettleRequest, sessionId, type V
 import type { RunOptions } from '../options.js';
 import type { Fault } from '../plan/faults.js';
 import type { WitnessedStore } from '../process/witness-store.js';
+import type { ScriptPatch } from './script-mutants.js';
 
 /** A seeded bug of a client: something that users do round a store. */
 export interface ClientMutant {
@@ -11,7 +12,7 @@ export interface ClientMutant {
   readonly about: string;
   readonly wrap: (store: WitnessedStore) => WitnessedStore;
   /** With a script that believes the client. */
-  readonly patches?: readonly { readonly script: string; readonly find: string; readonly put: string }[];
+  readonly patches?: readonly ScriptPatch[];
   readonly faults: readonly Fault[];
   readonly options?: Partial<RunOptions>;
 }

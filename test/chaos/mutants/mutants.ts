@@ -2,7 +2,7 @@ import { DEFAULT_OPTIONS, type RunOptions } from '../options.js';
 import { type Script, withText } from '../process/recording.js';
 import type { WitnessedStore } from '../process/witness-store.js';
 import { CLIENT_MUTANTS, type ClientMutant } from './client-mutants.js';
-import { SCRIPT_MUTANTS, type ScriptMutant } from './script-mutants.js';
+import { SCRIPT_MUTANTS, type ScriptMutant, type ScriptPatch } from './script-mutants.js';
 
 export type Mutant = ScriptMutant | ClientMutant;
 
@@ -16,13 +16,12 @@ export function mutantNamed(name: string): Mutant {
   return found;
 }
 
-/** The script with the bug in it. @throws Error when the text to patch is not there any more */
-export function mutated(script: Script, { name, patches = [] }: Mutant): Script {
+/** The script with other text in it. @throws Error when the text to patch is not there any more */
+export function patched(script: Script, name: string, patches: readonly ScriptPatch[] = []): Script {
   let { lua } = script;
   for (const patch of patches) {
     if (patch.script !== script.name) continue;
-    if (!lua.includes(patch.find))
-      throw new Error(`The mutant ${name} does not apply: ${script.name} has no "${patch.find}".`);
+    if (!lua.includes(patch.find)) throw new Error(`${name} does not apply: ${script.name} has no "${patch.find}".`);
     lua = lua.replace(patch.find, () => patch.put);
   }
   return lua === script.lua ? script : withText(script, lua);

@@ -1,13 +1,19 @@
 import type { RunOptions } from '../options.js';
 import type { Fault } from '../plan/faults.js';
 
+/** What replaces what, in which script. The text to find must be there: a patch that no longer applies is an error. */
+export interface ScriptPatch {
+  readonly script: string;
+  readonly find: string;
+  readonly put: string;
+}
+
 /** A seeded bug in the text of a script. */
 export interface ScriptMutant {
   readonly name: string;
   /** What is wrong, in a few words. */
   readonly about: string;
-  /** What replaces what, in which script. The text to find must be there: a patch that no longer applies is an error. */
-  readonly patches: readonly { readonly script: string; readonly find: string; readonly put: string }[];
+  readonly patches: readonly ScriptPatch[];
   /** What provokes it. */
   readonly faults: readonly Fault[];
   readonly options?: Partial<RunOptions>;

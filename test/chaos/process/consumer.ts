@@ -6,10 +6,10 @@ import { defineBuffer, type FlushContext, type FlushResult } from '@backpressure
 import { nowUs } from '../clock.js';
 import { Journal } from '../history/journal.js';
 import type { FlushLine, StallLine } from '../history/lines.js';
-import { bufferSpec, type ChaosItem } from '../options.js';
+import type { ChaosItem } from '../options.js';
 import { Random } from '../random.js';
 import { joinFleet, onLeave, sayReady, watchStalls } from './member.js';
-import { specFromEnvironment } from './spec.js';
+import { definitionOf, specFromEnvironment } from './spec.js';
 
 const spec = specFromEnvironment();
 const member = joinFleet(spec);
@@ -39,7 +39,7 @@ async function flush(items: ChaosItem[], { batchId, meta }: FlushContext): Promi
   return { success: ids.length, failed: 1, errors: [error], failures: [{ index: failed, error }] };
 }
 
-const consumer = new BackpressureConsumer(defineBuffer(bufferSpec(spec.options)), flush, {
+const consumer = new BackpressureConsumer(defineBuffer(definitionOf(spec)), flush, {
   connection: member.connection,
   concurrency: spec.options.concurrency,
 });

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { nowUs } from '../clock.js';
+import { PREVIOUS_EDITION } from '../edition/previous.js';
 import { Journal } from '../history/journal.js';
 import type { StallLine } from '../history/lines.js';
-import { mutantNamed, mutated, wrapOf } from '../mutants/mutants.js';
+import { mutantNamed, patched, wrapOf } from '../mutants/mutants.js';
 import { connectionTo } from '../rig/ground.js';
 import { type Connection, hookStores } from './hook.js';
 import { memoized, recorded, type Transform } from './recording.js';
-import { memberId, type ProcessSpec } from './spec.js';
+import { isPrevious, memberId, type ProcessSpec } from './spec.js';
 
 const WATCH_MS = 50;
 /** Less is the ordinary noise of a busy machine. */
@@ -27,7 +28,8 @@ export function joinFleet(spec: ProcessSpec): Member {
   const connection = connectionTo(spec.address);
   const mutant = name === undefined ? undefined : mutantNamed(name);
   const steps: Transform[] = [];
-  if (mutant !== undefined) steps.push((script) => mutated(script, mutant));
+  if (isPrevious(spec)) steps.push((script) => patched(script, 'The previous edition', PREVIOUS_EDITION));
+  if (mutant !== undefined) steps.push((script) => patched(script, `The mutant ${mutant.name}`, mutant.patches));
   if (record) steps.push(recorded);
   const leave = hookStores({
     connection,

@@ -6,10 +6,10 @@ import { BackpressureProducer, type PushItemResult, type PushManyError } from '@
 import { nowUs } from '../clock.js';
 import { Journal } from '../history/journal.js';
 import type { PushEnd, PushLine } from '../history/lines.js';
-import { bufferSpec, type ChaosItem } from '../options.js';
+import type { ChaosItem } from '../options.js';
 import { Random } from '../random.js';
 import { joinFleet, onLeave, sayReady, watchStalls } from './member.js';
-import { specFromEnvironment } from './spec.js';
+import { definitionOf, specFromEnvironment } from './spec.js';
 
 const PAD = 'x'.repeat(40);
 /** Refused pushes are offered again soon: pressure is what this is about. */
@@ -28,7 +28,7 @@ const REFUSALS: Readonly<Record<string, PushEnd>> = {
 const spec = specFromEnvironment();
 const member = joinFleet(spec);
 const journal = new Journal<PushLine>(join(spec.dir, `pushes-${member.id}.ndjson`));
-const producer = new BackpressureProducer(defineBuffer(bufferSpec(spec.options)), { connection: member.connection });
+const producer = new BackpressureProducer(defineBuffer(definitionOf(spec)), { connection: member.connection });
 const endWatch = watchStalls(journal);
 let leaving = false;
 

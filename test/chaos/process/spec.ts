@@ -1,4 +1,5 @@
-import type { RunOptions } from '../options.js';
+import type { BufferSpec } from '@backpressure/core';
+import { bufferSpec, type ChaosItem, type RunOptions } from '../options.js';
 import type { Address } from '../rig/ground.js';
 
 /** What a child process is told, as JSON in its environment. */
@@ -25,6 +26,20 @@ export function specFromEnvironment(): ProcessSpec {
   const text = process.env[VARIABLE];
   if (text === undefined) throw new Error(`${VARIABLE} is not set: this program is started by the chaos rig.`);
   return JSON.parse(text) as ProcessSpec;
+}
+
+/** In an upgrade every second place starts as the previous edition; whoever takes a place later is the new one. */
+export function isPrevious({ name, incarnation, options }: ProcessSpec): boolean {
+  return options.upgrade !== undefined && incarnation === 1 && Number.parseInt(name.slice(1), 10) % 2 === 1;
+}
+
+/** What this process defines: in an upgrade the new edition states another limit, and the previous one puts up with it. */
+export function definitionOf(spec: ProcessSpec): BufferSpec<ChaosItem> {
+  const definition = bufferSpec(spec.options);
+  const { upgrade } = spec.options;
+  if (upgrade === undefined) return definition;
+  if (isPrevious(spec)) return { ...definition, onConfigMismatch: 'adopt' };
+  return { ...definition, maxBufferSize: upgrade.limit, onConfigMismatch: 'apply' };
 }
 
 /** Names one process: its place and its incarnation. */

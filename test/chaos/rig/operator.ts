@@ -114,6 +114,7 @@ function passedOn(store: BufferStore): BufferStore {
     heartbeat: (request, call) => store.heartbeat(request, call),
     gate: (request, call) => store.gate(request, call),
     purge: (call) => store.purge(call),
+    repair: (call) => store.repair(call),
     snapshot: (call) => store.snapshot(call),
     deadLetters: (request, call) => store.deadLetters(request, call),
     redrive: (request, call) => store.redrive(request, call),

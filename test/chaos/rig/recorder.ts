@@ -27,10 +27,13 @@ export class Recorder {
     this.#running ??= this.#run();
   }
 
-  /** Fetches the rest, and ends. */
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#running;
+  }
+
+  /** What has been recorded since the last look. */
+  async fetchRest(): Promise<void> {
     await patiently(() => this.#fetchAll());
     await patiently(() => this.#redis.unlink(`${KEY_PREFIX}${RECORD_KEY}`));
   }

@@ -76,6 +76,8 @@ export async function onStage(
     const injector = new Injector(fleet, ground, operator);
     const [sampler, recorder] = [new Sampler(looker), new Recorder(reader)];
     const scraper = new Scraper(operator);
+    // They look for ever, unless the run comes to its end.
+    closers.push(async () => void (await Promise.all([sampler.stop(), recorder.stop(), scraper.stop()])));
     const stage = { options, dir, ground, operator, fleet, injector, sampler, recorder, scraper, context };
     const history = await perform(stage, act);
     return { ...history, residue: await patiently(() => findResidue(looker)) };
@@ -131,7 +133,8 @@ async function comeToRest({
   await untilSampled(sampler, isEmpty, DRAIN_MS);
   await fleet.leave('consumer');
   await Promise.all([sampler.stop(), scraper.stop()]);
-  if (options.record) await recorder.stop();
+  await recorder.stop();
+  if (options.record) await recorder.fetchRest();
   return patiently(() => sampler.look());
 }
 

@@ -77,6 +77,7 @@ describe('the header of each script', () => {
       gate: frees,
       heartbeat: frees,
       purge: frees,
+      repair: frees,
       settle: frees,
       take: frees,
       ticket: frees,

@@ -6,7 +6,7 @@ import { type BackpressureConfig, type BackpressureOptions, checkOptions, comple
 import { statedFields } from '../domain/config-fields.js';
 import { ProtocolError } from '../domain/errors.js';
 import type { Lane } from '../domain/lane.js';
-import type { StoreEvent } from '../domain/store-port.js';
+import type { RepairReply, StoreEvent } from '../domain/store-port.js';
 import {
   checkAdmin,
   PAGE,
@@ -102,6 +102,17 @@ export class BackpressureAdmin<T = unknown> {
   async purge(): Promise<number> {
     await this.#client.open();
     return (await this.#client.store.purge()).purged;
+  }
+
+  /**
+   * Makes the books agree with what is there, after somebody else has deleted or overwritten keys of the buffer: what is
+   * missing is counted as lost, what no counter knew of as accepted, and what is none of ours is set aside. A batch whose
+   * books were damaged is flushed again. Harmless on a buffer that is in order. It looks at every item.
+   */
+  async repair(): Promise<Omit<RepairReply, 'vitals'>> {
+    await this.#client.open();
+    const { lost, found, setAside } = await this.#client.store.repair();
+    return { lost, found, setAside };
   }
 
   /** State transitions and control decisions, oldest first, up to 1,000 (default 100); the last 1,000 are kept. */

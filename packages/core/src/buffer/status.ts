@@ -42,7 +42,7 @@ export interface BufferStatus extends Forecast {
   readonly intakePaused: boolean;
   readonly flushPaused: boolean;
   readonly counters: Counters;
-  /** 0 when the books balance (I2); always 0 unless somebody else wrote to the keys. */
+  /** 0 when the books balance (I2); always 0 unless somebody else wrote to the keys, until `repair`. */
   readonly ledgerImbalance: number;
   readonly nodes: readonly FleetNode[];
   /** Flush slots of all live consumers. */
@@ -96,8 +96,8 @@ export function statusOf(name: string, snapshot: Snapshot): BufferStatus {
 /** How far the books are from I2: `offered = accepted + refused`, and each accepted item is in exactly one place. */
 export function ledgerImbalanceOf({ counters, vitals, inFlight }: Snapshot): number {
   const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
-  const { offered, accepted, refused, evicted, expired, purged, dead, flushed } = counters;
+  const { offered, accepted, refused, evicted, expired, purged, lost, dead, flushed } = counters;
   const intake = offered - accepted - sum(refused);
-  const outlet = accepted - (flushed + sum(evicted) + expired + purged + dead + vitals.ready + inFlight);
+  const outlet = accepted - (flushed + sum(evicted) + expired + purged + lost + dead + vitals.ready + inFlight);
   return Math.abs(intake) + Math.abs(outlet);
 }

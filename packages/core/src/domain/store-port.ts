@@ -40,6 +40,8 @@ export interface BufferStore {
   gate(request: GateRequest, call?: CallOptions): Promise<Vitals>;
   /** Deletes what waits: ready items and batches that wait for a retry. Batches in flight go on. */
   purge(call?: CallOptions): Promise<{ readonly purged: number; readonly vitals: Vitals }>;
+  /** Makes the books agree with what is there, after somebody else has written to the keys. */
+  repair(call?: CallOptions): Promise<RepairReply>;
   /** Everything about the buffer at one instant. Writes nothing. */
   snapshot(call?: CallOptions): Promise<Snapshot>;
 
@@ -299,6 +301,8 @@ export interface Counters {
   readonly evicted: Readonly<Record<Lane, number>>;
   readonly expired: number;
   readonly purged: number;
+  /** Found missing by a repair: somebody else had deleted them. */
+  readonly lost: number;
   readonly flushed: number;
   /** Dead-lettered, evictions included, less what was redriven. */
   readonly dead: number;
@@ -368,6 +372,17 @@ export interface ControlSnapshot {
   readonly breakerOpenUntilMs: number;
   /** Until when the downstream asked the fleet to wait. */
   readonly holdUntilMs: number;
+}
+
+/** What a repair came upon. */
+export interface RepairReply {
+  /** Items that were accepted and are nowhere: they are counted as lost. */
+  readonly lost: number;
+  /** Items that no counter knew of: they are counted as accepted, and will be flushed. */
+  readonly found: number;
+  /** Values that are none of ours: records and fields were deleted, keys of a wrong type renamed to `broken:<key>`. */
+  readonly setAside: number;
+  readonly vitals: Vitals;
 }
 
 export interface DeadLetter {

@@ -143,6 +143,7 @@ export const FLEET_METRICS: readonly FleetMetric[] = [
   counter('flushed_items_total', 'Items flushed.', (s) => s.counters.flushed),
   counter('expired_items_total', 'Items dropped because they were older than maxItemAgeMs.', (s) => s.counters.expired),
   counter('purged_items_total', 'Items deleted by an operator.', (s) => s.counters.purged),
+  counter('lost_items_total', 'Items that a repair found missing.', (s) => s.counters.lost),
   counter('retried_items_total', 'Items sent to a retry.', (s) => s.counters.retried),
   counter('settled_batches_total', 'Batches settled.', (s) => s.counters.batchesSettled),
   counter('failed_batches_total', 'Batches that failed, in part or as a whole.', (s) => s.counters.batchesFailed),

@@ -100,6 +100,10 @@ export class RedisStore implements port.BufferStore {
     return this.#run(descriptors.purgeScript, undefined, call);
   }
 
+  repair(call?: port.CallOptions): Promise<port.RepairReply> {
+    return this.#run(descriptors.repairScript, undefined, call);
+  }
+
   snapshot(call?: port.CallOptions): Promise<port.Snapshot> {
     return this.#run(snapshotScript, undefined, call);
   }

@@ -10,6 +10,7 @@ import type {
   PushReply,
   PushRequest,
   RedriveRequest,
+  RepairReply,
   SettleRequest,
   TakeReply,
   TicketRequest,
@@ -210,6 +211,17 @@ export const purgeScript = defineScript({
   args: [],
   encode: () => ({ keys: [], args: [] }),
   reply: tagged(['purged'], z.tuple([whole])).transform(([, vitals, [purged]]) => ({ purged, vitals })),
+});
+
+export const repairScript = defineScript({
+  script: scripts.repair,
+  bufferKeys: true,
+  keys: [],
+  args: [],
+  encode: () => ({ keys: [], args: [] }),
+  reply: tagged(['repaired'], z.tuple([whole, whole, whole])).transform(
+    ([, vitals, [lost, found, setAside]]): RepairReply => ({ lost, found, setAside, vitals }),
+  ),
 });
 
 export const destroyScript = defineScript({

@@ -112,6 +112,7 @@ function countersOf(state: (field: string) => number): Counters {
     evicted: each(LANES, 'evicted'),
     expired: state('expired'),
     purged: state('purged'),
+    lost: state('lost'),
     flushed: state('flushed'),
     dead: state('dead'),
     redriven: state('redriven'),

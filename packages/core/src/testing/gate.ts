@@ -1,5 +1,5 @@
 import { resumed } from '../domain/control/fleet-control.js';
-import type { GateRequest, Vitals } from '../domain/store-port.js';
+import type { GateRequest, RepairReply, Vitals } from '../domain/store-port.js';
 import type { Step } from './step.js';
 
 /** Pauses, resumes, drains. Whoever waits is told to look for himself. */
@@ -28,6 +28,14 @@ export function gate(step: Step, request: GateRequest): Vitals {
   }
   step.signals.push({ kind: 'resync' });
   return step.conclude();
+}
+
+/** Nobody else can write to these books, so there is nothing to repair. */
+export function repair(step: Step): RepairReply {
+  step.raise();
+  step.giveRoom();
+  step.signals.push({ kind: 'resync' });
+  return { lost: 0, found: 0, setAside: 0, vitals: step.conclude() };
 }
 
 /** Deletes what waits. Batches in flight go on. */

@@ -125,6 +125,7 @@ function emptyTally(): Tally {
     evicted: { high: 0, normal: 0, low: 0 },
     expired: 0,
     purged: 0,
+    lost: 0,
     flushed: 0,
     dead: 0,
     redriven: 0,

@@ -12,6 +12,7 @@ import type {
   PushRequest,
   RedriveReply,
   RedriveRequest,
+  RepairReply,
   SettleReply,
   SettleRequest,
   Signal,
@@ -25,7 +26,7 @@ import type {
   Vitals,
 } from '../domain/store-port.js';
 import { configure, enforceConfig } from './configure.js';
-import { gate, purge } from './gate.js';
+import { gate, purge, repair } from './gate.js';
 import { type Ledger, openLedger } from './ledger.js';
 import { ticket } from './line.js';
 import { push } from './push.js';
@@ -120,6 +121,10 @@ export class MemoryStore implements BufferStore {
 
   async purge(): Promise<{ readonly purged: number; readonly vitals: Vitals }> {
     return this.#carryOut(purge);
+  }
+
+  async repair(): Promise<RepairReply> {
+    return this.#carryOut(repair);
   }
 
   async snapshot(): Promise<Snapshot> {
