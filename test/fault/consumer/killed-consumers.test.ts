@@ -1,5 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, inject, it } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
+import { withLoopLag } from '../../support/loop-lag.js';
 import { duplicates, missing, openFaultRig } from './fault-rig.js';
 
 const redisUrl = inject('redisUrl');
@@ -21,6 +23,36 @@ it('loses nothing when a consumer is killed in the middle of a flush', async () 
   const { counters, ledgerImbalance } = await rig.admin.status();
   expect(counters).toMatchObject({ accepted: 40, flushed: 40, leasesLost: 2, dead: 0 });
   expect(ledgerImbalance).toBe(0);
+});
+
+it('C1: flushes again at the same time all that a killed consumer held, in time', async () => {
+  const rig = await openFaultRig(redisUrl);
+  const items = numbers(60);
+  const atMs = new Map<unknown, number>();
+  const { consumer: heir } = await rig.consume(
+    async (batch) => {
+      for (const item of batch) atMs.set(item, performance.now());
+      await delay(400);
+    },
+    { concurrency: 12 },
+  );
+  heir.pause();
+  const victim = await rig.spawn({ flushMs: 60_000, concurrency: 6 });
+  await feed(rig.store, items);
+  await victim.saw('flushing', 6);
+  const { value: killedAtMs, lagMs } = await withLoopLag(async () => {
+    const startMs = performance.now();
+    await victim.end('SIGKILL');
+    heir.resume();
+    await rig.empty();
+    return startMs;
+  });
+  expect([...atMs.keys()].sort((a, b) => Number(a) - Number(b))).toEqual(items);
+  const { leaseMs, minFlushIntervalMs } = rig.buffer.config;
+  const worstMs = Math.max(...atMs.values()) - killedAtMs;
+  expect(worstMs, `redelivery of the last of ${items.length} items`).toBeLessThan(
+    leaseMs + minFlushIntervalMs + 500 + 2 * lagMs,
+  );
 });
 
 it('loses nothing when one of the consumers is killed again and again under load', async () => {

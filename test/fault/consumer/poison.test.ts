@@ -45,11 +45,11 @@ it.concurrent.for([
 it.concurrent('C5: a poison item that kills its process dies alone, whatever else is in flight there', async (context) => {
   const limits = { batchSize: 4, maxAttempts: 3, leaseMs: 400, flushTimeoutMs: 300 };
   const rig = await openFaultRig(redisUrl, limits, context.onTestFinished);
-  const items = numbers(8);
-  const poison = 1;
+  const items = numbers(40);
+  const poison = 13; // in the fourth batch, which flies beside three others
   // One process at a time, with room for all batches at once; the next takes over when it has been killed.
   const fleet = await Promise.all(
-    numbers(4).map(() => rig.spawn({ deadly: poison, flushMs: 100, concurrency: 4, paused: true })),
+    numbers(4).map(() => rig.spawn({ deadly: poison, flushMs: 50, concurrency: 4, paused: true })),
   );
   await feed(rig.store, items);
   for (const process of fleet.slice(0, 3)) {
@@ -62,6 +62,6 @@ it.concurrent('C5: a poison item that kills its process dies alone, whatever els
   expect(await rig.admin.deadLetters.list()).toMatchObject([{ item: poison, cause: 'lease lost', attempts: 3 }]);
   expect(missing(rig.written(), items)).toEqual([poison]);
   const { counters, ledgerImbalance } = await rig.admin.status();
-  expect(counters).toMatchObject({ accepted: 8, flushed: 7, dead: 1, staleSettlements: 0 });
+  expect(counters).toMatchObject({ accepted: 40, flushed: 39, dead: 1, staleSettlements: 0 });
   expect(ledgerImbalance).toBe(0);
 });
