@@ -159,7 +159,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
    */
   async resolve(pushToken: PushToken): Promise<Resolution> {
     const { session, seq, index } = parseToken(pushToken);
-    await this.open();
+    this.#refuseIfClosed();
     const token = { session, seq };
     const reply = await this.#engine.calls.ask((store, call) => store.push({ token, items: [] }, call));
     this.#client.observe(reply.vitals);
@@ -169,7 +169,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
 
   /** The buffer at this instant. @throws StoreUnavailableError, ClosedError */
   async status(): Promise<BufferStatus> {
-    await this.open();
+    this.#refuseIfClosed();
     const snapshot = await this.#engine.calls.ask((store, call) => store.snapshot(call));
     this.#client.observe(snapshot.vitals);
     return statusOf(this.name, snapshot);

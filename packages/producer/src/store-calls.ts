@@ -68,17 +68,19 @@ export class StoreCalls {
     return this.#recoveredAtMs;
   }
 
-  /** Declares the buffer; does nothing when that is done. */
-  async open(): Promise<void> {
+  /** Declares the buffer; does nothing when that is done. `hold`: repeats it until it is answered. */
+  async open(hold = false, deadlineMs = this.#options.deadlineMs): Promise<void> {
     if (this.#opened) return;
-    const { client, hold } = this.#options;
-    await this.#track(() => client.open(this.#call()), hold);
+    const { client } = this.#options;
+    await this.#track(() => client.open(this.#call(deadlineMs)), hold);
     this.#opened = true;
   }
 
-  /** Asks something that needs no session. */
-  ask<Reply>(send: (store: BufferStore, call: CallOptions) => Promise<Reply>): Promise<Reply> {
-    return this.#track(() => send(this.#options.client.store, this.#call()), false);
+  /** Asks something that needs no session, of a buffer that is declared; all of it within one deadline. */
+  async ask<Reply>(send: (store: BufferStore, call: CallOptions) => Promise<Reply>): Promise<Reply> {
+    const budget = this.#options.client.budget({ deadlineMs: this.#options.deadlineMs });
+    await this.open(false, budget.leftMs);
+    return this.#track(() => send(this.#options.client.store, this.#call(budget.leftMs)), false);
   }
 
   /** Offers items under the next token of a free session. */
