@@ -118,7 +118,7 @@ it('N7: a link on which each answer comes in time, and those that a call needs t
   const proxy = await startProxy(inject('redisUrl'));
   const calls = await openAll(proxy.url, { opened: false });
   const { 'producer.open': open, 'producer.status': status, 'admin.status': admin, 'consumer.start': start } = calls;
-  proxy.delay(25);
+  proxy.delay(20);
   await expectInTime([{ open, status, admin, start } as typeof calls], []);
 });
 
