@@ -69,6 +69,8 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
       settings: this.#settings,
       tally: this.#tally,
       onEvicted: (count) => this.emit('evicted', { count }),
+      onAway: (cause) => this.emit('away', { cause }),
+      onBack: (awayMs, pendingItems) => this.emit('back', { awayMs, pendingItems }),
     });
     client.on('state', (change) => this.emit('state', change));
     client.on('interval', (change) => this.emit('interval', change));
@@ -189,6 +191,10 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   /**
    * Leaves: takes no new pushes (ClosedError), refuses those that wait for room as `aborted`, and gives what is on its
    * way `timeoutMs` (default 5,000) to be answered. Holds no timer and no socket afterwards. Never touches the fleet.
+   *
+   * The push of an item that it gives up ends with ClosedError (never sent) or with StoreUnavailableError (`outcome` and
+   * `token` tell more); `metrics()` counts them as `refusedLocally.closed` and `refusedLocally.unavailable`, of which
+   * `unknown` may be in the buffer all the same.
    */
   close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
     this.#closing ??= this.#close(parseCloseOptions(options).timeoutMs);
