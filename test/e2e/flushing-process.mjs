@@ -10,5 +10,7 @@ const flush = async (items, { signal }) => {
 const buffer = defineBuffer({ name, onConfigMismatch: 'adopt' });
 const consumer = new BackpressureConsumer(buffer, flush, { connection, concurrency: 12 });
 await consumer.start();
-process.on('disconnect', () => consumer.close({ timeoutMs: 1_000 }).then(() => process.exit()));
+process.on('disconnect', () => {
+  void consumer.close({ timeoutMs: 1_000 }).then(() => process.exit());
+});
 process.send('ready');

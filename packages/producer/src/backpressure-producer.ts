@@ -69,6 +69,8 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
       settings: this.#settings,
       tally: this.#tally,
       onEvicted: (count) => this.emit('evicted', { count }),
+      onAway: (cause) => this.emit('away', { cause }),
+      onBack: (awayMs, pendingItems) => this.emit('back', { awayMs, pendingItems }),
     });
     client.on('state', (change) => this.emit('state', change));
     client.on('interval', (change) => this.emit('interval', change));
@@ -159,7 +161,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
    */
   async resolve(pushToken: PushToken): Promise<Resolution> {
     const { session, seq, index } = parseToken(pushToken);
-    await this.open();
+    this.#refuseIfClosed();
     const token = { session, seq };
     const reply = await this.#engine.calls.ask((store, call) => store.push({ token, items: [] }, call));
     this.#client.observe(reply.vitals);
@@ -169,7 +171,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
 
   /** The buffer at this instant. @throws StoreUnavailableError, ClosedError */
   async status(): Promise<BufferStatus> {
-    await this.open();
+    this.#refuseIfClosed();
     const snapshot = await this.#engine.calls.ask((store, call) => store.snapshot(call));
     this.#client.observe(snapshot.vitals);
     return statusOf(this.name, snapshot);
@@ -189,6 +191,10 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   /**
    * Leaves: takes no new pushes (ClosedError), refuses those that wait for room as `aborted`, and gives what is on its
    * way `timeoutMs` (default 5,000) to be answered. Holds no timer and no socket afterwards. Never touches the fleet.
+   *
+   * The push of an item that it gives up ends with ClosedError (never sent) or with StoreUnavailableError (`outcome` and
+   * `token` tell more); `metrics()` counts them as `refusedLocally.closed` and `refusedLocally.unavailable`, of which
+   * `unknown` may be in the buffer all the same.
    */
   close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
     this.#closing ??= this.#close(parseCloseOptions(options).timeoutMs);

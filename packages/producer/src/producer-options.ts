@@ -14,7 +14,10 @@ export interface ProducerOnlyOptions {
    * - `throw`: it throws `StoreUnavailableError`, which says whether the item may have been admitted all the same.
    * - `refuse`: the result is the refusal `unavailable`, with that error as its `cause`.
    * - `hold`: it goes on, under the same token, until Redis answers or the producer is closed; the result then tells
-   *   for how long (`heldMs`). Up to `maxHeldItems` wait like this. They are lost if the process dies.
+   *   for how long (`heldMs`). What is held is sent in the order in which it was pushed, before anything newer. Up to
+   *   `maxHeldItems` and `maxPendingBytes` wait like this, in the memory of this process: they are lost if it dies. A push
+   *   beyond that is refused at once as `unavailable`. The events `away` and `back` tell when it begins and ends.
+   *   `deadlineMs` then limits each attempt, and all other calls; `close` ends it, and tells what it gave up.
    */
   readonly onUnavailable?: OnUnavailable | undefined;
   /** Under `hold`: how many items may be pending while Redis is away; 0 to 1,000,000. Default: `maxPendingItems`. */

@@ -113,7 +113,9 @@ describe('the seeded bugs', () => {
   it.each(MUTANTS.filter(({ patches = [] }) => patches.length > 0).map((mutant) => [mutant.name, mutant] as const))(
     '%s applies to the scripts as they are',
     (_, mutant) => {
-      const changed = Object.values(scripts).filter((script) => patched(script, mutant.name, mutant.patches) !== script);
+      const changed = Object.values(scripts).filter(
+        (script) => patched(script, mutant.name, mutant.patches) !== script,
+      );
       expect(changed.map(({ name }) => name)).toEqual([...new Set(mutant.patches?.map(({ script }) => script))].sort());
     },
   );

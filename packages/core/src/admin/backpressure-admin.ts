@@ -1,3 +1,4 @@
+import type { CallBudget } from '../buffer/call-budget.js';
 import { BufferClient, type StoreOptions } from '../buffer/client.js';
 import type { BufferDefinition } from '../buffer/definition.js';
 import { awaitDrain, type DrainResult, parseDrainOptions } from '../buffer/drain.js';
@@ -6,7 +7,7 @@ import { type BackpressureConfig, type BackpressureOptions, checkOptions, comple
 import { statedFields } from '../domain/config-fields.js';
 import { ProtocolError } from '../domain/errors.js';
 import type { Lane } from '../domain/lane.js';
-import type { RepairReply, StoreEvent } from '../domain/store-port.js';
+import type { CallOptions, RedriveRequest, RepairReply, StoreEvent } from '../domain/store-port.js';
 import {
   checkAdmin,
   PAGE,
@@ -44,14 +45,14 @@ export class BackpressureAdmin<T = unknown> {
 
   /** Everything about the buffer at one instant. */
   async status(): Promise<BufferStatus> {
-    await this.#client.open();
-    return statusOf(this.#client.definition.name, await this.#client.store.snapshot());
+    const budget = await this.#open();
+    return statusOf(this.#client.definition.name, await this.#client.store.snapshot(budget.left));
   }
 
   /** The configuration in force. */
   async config(): Promise<BackpressureConfig> {
-    await this.#client.open();
-    return (await this.#client.store.config())?.config ?? this.#client.config;
+    const budget = await this.#open();
+    return (await this.#client.store.config(budget.left))?.config ?? this.#client.config;
   }
 
   /**
@@ -63,13 +64,13 @@ export class BackpressureAdmin<T = unknown> {
   async configure(patch: BackpressureOptions): Promise<BackpressureConfig> {
     const subject = `The change of buffer "${this.#client.definition.name}"`;
     checkOptions(patch, subject);
-    await this.#client.open();
+    const budget = await this.#open();
     for (let attempt = 0; attempt < MAX_PATCH_ATTEMPTS; attempt++) {
-      const stored = await this.#client.store.config();
+      const stored = await this.#client.store.config(budget.left);
       if (stored === undefined) throw new ProtocolError(`Buffer "${this.#client.definition.name}" is not declared.`);
       const config = completeConfig(merge(stored.config, patch), subject, patch);
       const request = { action: 'patch', fields: statedFields(patch), expectedVersion: stored.version } as const;
-      if ((await this.#client.store.configure(request)).kind === 'ok') return config;
+      if ((await this.#client.store.configure(request, budget.left)).kind === 'ok') return config;
     }
     throw new ProtocolError('Others keep changing the configuration; try again.');
   }
@@ -78,14 +79,14 @@ export class BackpressureAdmin<T = unknown> {
   async pause(options: { readonly intake?: boolean; readonly flush?: boolean } = {}): Promise<void> {
     const { intake, flush } = parsePauseOptions(options);
     const both = intake === undefined && flush === undefined;
-    await this.#client.open();
-    await this.#client.store.gate({ action: 'pause', intake: intake ?? both, flush: flush ?? both });
+    const budget = await this.#open();
+    await this.#client.store.gate({ action: 'pause', intake: intake ?? both, flush: flush ?? both }, budget.left);
   }
 
   /** Ends every pause, a drain, and what the downstream asked for; closes the circuit breaker. */
   async resume(): Promise<void> {
-    await this.#client.open();
-    await this.#client.store.gate({ action: 'resume' });
+    const budget = await this.#open();
+    await this.#client.store.gate({ action: 'resume' }, budget.left);
   }
 
   /**
@@ -100,8 +101,8 @@ export class BackpressureAdmin<T = unknown> {
 
   /** Deletes what waits, and counts it as purged; batches in flight go on. Returns how many items it deleted. */
   async purge(): Promise<number> {
-    await this.#client.open();
-    return (await this.#client.store.purge()).purged;
+    const budget = await this.#open();
+    return (await this.#client.store.purge(budget.left)).purged;
   }
 
   /**
@@ -110,16 +111,16 @@ export class BackpressureAdmin<T = unknown> {
    * books were damaged is flushed again. Harmless on a buffer that is in order. It looks at every item.
    */
   async repair(): Promise<Omit<RepairReply, 'vitals'>> {
-    await this.#client.open();
-    const { lost, found, setAside } = await this.#client.store.repair();
+    const budget = await this.#open();
+    const { lost, found, setAside } = await this.#client.store.repair(budget.left);
     return { lost, found, setAside };
   }
 
   /** State transitions and control decisions, oldest first, up to 1,000 (default 100); the last 1,000 are kept. */
   async events(options: { readonly after?: string; readonly limit?: number } = {}): Promise<StoreEvent[]> {
     const { after, limit } = parseEventsOptions(options);
-    await this.#client.open();
-    return this.#client.store.events({ limit, ...(after === undefined ? {} : { after }) });
+    const budget = await this.#open();
+    return this.#client.store.events({ limit, ...(after === undefined ? {} : { after }) }, budget.left);
   }
 
   /** Items that were given up: list them, put them back, or delete them. */
@@ -129,8 +130,9 @@ export class BackpressureAdmin<T = unknown> {
       options: { readonly limit?: number; readonly before?: string } = {},
     ): Promise<DeadLetterEntry<T>[]> => {
       const { limit, before } = parseLettersOptions(options);
-      await this.#client.open();
-      const letters = await this.#client.store.deadLetters({ limit, ...(before === undefined ? {} : { before }) });
+      const budget = await this.#open();
+      const page = { limit, ...(before === undefined ? {} : { before }) };
+      const letters = await this.#client.store.deadLetters(page, budget.left);
       return letters.map(({ item, ...letter }) => ({
         ...letter,
         itemId: item.id,
@@ -157,25 +159,40 @@ export class BackpressureAdmin<T = unknown> {
     await this.#client.close();
   }
 
+  /** As many calls as it takes, each with the deadline of one; only the first shares its own with the opening. */
   async #redrive(action: 'redrive' | 'discard', given: readonly string[] | undefined): Promise<number> {
     const ids = parseIds(given, action);
-    await this.#client.open();
+    const budget = await this.#open();
     const { store } = this.#client;
+    let call: CallOptions = budget.left;
+    const redrive = async (request: RedriveRequest) => {
+      const reply = await store.redrive(request, call);
+      call = {};
+      return reply;
+    };
     let total = 0;
     if (ids !== undefined) {
       for (let first = 0; first < ids.length; first += PAGE) {
-        total += (await store.redrive({ action, ids: ids.slice(first, first + PAGE) })).count;
+        total += (await redrive({ action, ids: ids.slice(first, first + PAGE) })).count;
       }
       return total;
     }
     // No more than there are now: what fails again meanwhile is not driven round in circles.
-    let left = (await store.snapshot()).deadLetters;
+    let left = (await store.snapshot(call)).deadLetters;
+    call = budget.left;
     while (left > 0) {
-      const { count, remaining } = await store.redrive({ action });
+      const { count, remaining } = await redrive({ action });
       total += count;
       left = count === 0 ? 0 : Math.min(left - count, remaining);
     }
     return total;
+  }
+
+  /** Opens the buffer, and returns what is left of the deadline for the rest. */
+  async #open(): Promise<CallBudget> {
+    const budget = this.#client.budget();
+    await this.#client.open(budget.left);
+    return budget;
   }
 
   #decoded(payload: string): T | undefined {

@@ -30,8 +30,9 @@ export interface DrainResult {
  */
 export async function awaitDrain<T>(client: BufferClient<T>, timeoutMs: number): Promise<DrainResult> {
   const startMs = performance.now();
-  await client.open();
-  let vitals = await client.store.gate({ action: 'drain', timeoutMs });
+  const budget = client.budget();
+  await client.open(budget.left);
+  let vitals = await client.store.gate({ action: 'drain', timeoutMs }, budget.left);
   const epoch = vitals.stateEpoch;
   client.observe(vitals);
   while (vitals.state === 'draining') {

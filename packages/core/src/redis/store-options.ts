@@ -40,7 +40,8 @@ export interface StoreSettings {
   readonly transformScript: (script: Script) => Script;
 }
 
-const DEFAULT_DEADLINE_MS = 5_000;
+/** How long a call may wait for Redis where nobody says otherwise, in ms. */
+export const DEFAULT_DEADLINE_MS = 5_000;
 const DEFAULT_MEMORY_HEADROOM = 0.05;
 
 const HEADROOM = 'must be a number from 0 to below 1';
