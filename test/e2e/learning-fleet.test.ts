@@ -11,7 +11,7 @@ const SERVERS = 8;
 const LEFT = 2;
 
 afterEach(async () => {
-  const gone = children.map((child) => child.exitCode ?? once(child, 'exit'));
+  const gone = children.filter(({ exitCode }) => exitCode === null).map((child) => once(child, 'exit'));
   for (const child of children.splice(0)) if (child.connected) child.disconnect();
   await Promise.all(gone);
 });

@@ -1,14 +1,23 @@
 import { parseCommand, UsageError } from './command-line.js';
+import { compare, comparisonTable } from './compare.js';
 import { HELP } from './help.js';
 import { plotOf } from './plot.js';
 import { printable } from './print.js';
 import { runFigures } from './run.js';
+
+/** Of a comparison. */
+const PLANTS = 200;
 
 /** `pnpm simulate`. */
 function main(): void {
   const command = parseCommand(process.argv.slice(2));
   if (command.mode === 'help') {
     process.stdout.write(`${HELP}\n`);
+    return;
+  }
+  if (command.mode === 'compare') {
+    const rows = compare(command.seed, PLANTS, (name) => process.stderr.write(`${name} ...\n`));
+    process.stdout.write(`${command.json ? JSON.stringify(rows) : comparisonTable(rows)}\n`);
     return;
   }
   const { figures, json } = command;

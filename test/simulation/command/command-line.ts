@@ -6,6 +6,8 @@ import { ALGORITHMS, type Figures } from './figures.js';
 /** What the command line asks for. */
 export type Command =
   | { readonly mode: 'help' }
+  /** The law beside its peers, on random plants from this seed on. */
+  | { readonly mode: 'compare'; readonly seed: number; readonly json: boolean }
   | { readonly mode: 'run'; readonly figures: Figures; readonly json: boolean };
 
 export class UsageError extends Error {}
@@ -67,9 +69,10 @@ const MOST_FLUSHES = 20_000_000;
 
 /** @throws UsageError that names the option and what was given */
 export function parseCommand(argv: readonly string[]): Command {
-  const { texts, json, help } = split(argv);
+  const { texts, json, help, compare } = split(argv);
   if (help) return { mode: 'help' };
   const number = (name: NumberFlag) => numberOf(name, texts[name]);
+  if (compare) return { mode: 'compare', seed: number('seed'), json };
   const figures: Figures = {
     algorithm: choiceOf('algorithm', texts, ALGORITHMS),
     seed: number('seed'),
@@ -99,9 +102,9 @@ export function parseCommand(argv: readonly string[]): Command {
   return { mode: 'run', figures, json };
 }
 
-function split(argv: readonly string[]): { texts: Texts; json: boolean; help: boolean } {
+function split(argv: readonly string[]): { texts: Texts; json: boolean; help: boolean; compare: boolean } {
   const options = Object.fromEntries([...TEXTS, 'strategy'].map((name) => [name, { type: 'string' } as const]));
-  const flags = { json: { type: 'boolean' }, help: { type: 'boolean' } } as const;
+  const flags = { json: { type: 'boolean' }, help: { type: 'boolean' }, compare: { type: 'boolean' } } as const;
   try {
     const { values, positionals } = parseArgs({
       args: withNegativesJoined(argv),
@@ -109,8 +112,8 @@ function split(argv: readonly string[]): { texts: Texts; json: boolean; help: bo
       options: { ...options, ...flags },
     });
     if (positionals[0] !== undefined) throw new UsageError(`unexpected argument: ${positionals[0]}`);
-    const { json = false, help = false, ...texts } = values;
-    return { texts: texts as Texts, json: json === true, help: help === true };
+    const { json = false, help = false, compare = false, ...texts } = values;
+    return { texts: texts as Texts, json: json === true, help: help === true, compare: compare === true };
   } catch (error) {
     throw error instanceof UsageError ? error : new UsageError((error as Error).message.split('. ')[0]);
   }

@@ -27,6 +27,7 @@ Options of the buffer, with the product's defaults
 Run
   --duration S          virtual seconds (120)
   --seed N              the same seed and figures give the same report (1)
+  --compare             no report, but the table of the elastic law beside its peers, on 200 random plants from --seed on
   --json                the report as one JSON line on stdout
   --help                this
 
