@@ -82,9 +82,25 @@ it('N11, R18: all keys of a buffer are of one slot and begin with its name; none
 
 it('S4: no name reaches the key of another buffer, and no other is taken', () => {
   const hostile = fc.oneof(
-    fc.string({ unit: 'binary', maxLength: 140 }),
+    fc.string({ maxLength: 140 }),
     fc.string({
-      unit: fc.constantFrom('a', '-', '.', ':', '{', '}', '\r', '\n', ' ', '*', '\0', 'ä', '💥'),
+      unit: fc.constantFrom(
+        'a',
+        '-',
+        '.',
+        ':',
+        '{',
+        '}',
+        '\r',
+        '\n',
+        ' ',
+        '*',
+        '\0',
+        'ä',
+        '💥',
+        '\ud800',
+        'x'.repeat(32),
+      ),
       maxLength: 140,
     }),
   );
@@ -101,7 +117,7 @@ it('S4: no name reaches the key of another buffer, and no other is taken', () =>
       // The hash tag is the whole name, so a slot of its own, and nobody else's prefix.
       if (key !== undefined) expect(/\{([^}]+)\}/.exec(key)?.[1]).toBe(name);
     }),
-    { numRuns: 300, seed: 7 },
+    { numRuns: 1_000, seed: 7 },
   );
 });
 
