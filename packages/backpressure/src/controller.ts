@@ -11,7 +11,7 @@ import {
   defineBuffer,
   type FlushFunction,
 } from '@backpressure/core';
-import { readOptions } from '@backpressure/core/store';
+import { parseCloseTime, readOptions } from '@backpressure/core/store';
 import { MemoryStore } from '@backpressure/core/testing';
 import { BackpressureProducer, type PushManyResult, type PushOptions, type PushResult } from '@backpressure/producer';
 
@@ -141,10 +141,13 @@ export class BackpressureController<T = unknown> extends EventEmitter<Controller
 
   /**
    * Stops: no more pushes and flushes; what is being flushed may finish within `timeoutMs` (default 30,000). What waits
-   * stays in Redis for the others; without a connection it is gone with this process, so drain first. Never throws.
+   * stays in Redis for the others; without a connection it is gone with this process, so drain first.
+   *
+   * @throws ConfigError for a `timeoutMs` that is not a whole number from 0 to 2,147,483,647; nothing else
    */
-  stop(options?: { readonly timeoutMs?: number }): Promise<void> {
-    this.#stopping ??= this.#stop(options);
+  async stop(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    const timeoutMs = parseCloseTime(options, 'The stop of a controller', 30_000);
+    this.#stopping ??= this.#stop(timeoutMs);
     return this.#stopping;
   }
 
@@ -200,9 +203,9 @@ export class BackpressureController<T = unknown> extends EventEmitter<Controller
     if (this.listenerCount('error') > 0) this.emit('error', error);
   }
 
-  async #stop(options?: { readonly timeoutMs?: number }): Promise<void> {
+  async #stop(timeoutMs: number): Promise<void> {
     await this.#producer.close();
-    await this.#consumer.close(options);
+    await this.#consumer.close({ timeoutMs });
     await this.#store?.close();
   }
 }

@@ -6,10 +6,10 @@ import {
   type StoreOptions,
 } from '@backpressure/core';
 import {
-  checkInput,
   clientShape,
   definitionFaults,
   faultsOf,
+  parseCloseTime,
   placeFaults,
   readOptions,
   wholeNumber,
@@ -69,12 +69,7 @@ export function parseConsumer<T>(
   return { concurrency: parsed.data.concurrency, sliceMs: parsed.data.sliceMs };
 }
 
-const closeSchema = z.strictObject(
-  { timeoutMs: wholeNumber(0, 2_147_483_647).default(30_000) },
-  { error: (issue) => (issue.code === 'unrecognized_keys' ? 'is not an option' : 'must be an object') },
-);
-
 /** @throws ConfigError */
 export function parseClose(options: unknown): { readonly timeoutMs: number } {
-  return checkInput(closeSchema, options, 'The options of close');
+  return { timeoutMs: parseCloseTime(options, 'The close of a consumer', 30_000) };
 }

@@ -1,5 +1,5 @@
 // For the sibling packages and for those who write a store of their own: not needed to use the library.
-export { clientShape, definitionFaults, placeFaults } from './buffer/check-client.js';
+export { clientShape, definitionFaults, parseCloseTime, placeFaults } from './buffer/check-client.js';
 export { BufferClient, type StoreOptions } from './buffer/client.js';
 export { awaitDrain, type DrainResult, parseDrainOptions } from './buffer/drain.js';
 export { batchId, sessionId } from './buffer/ids.js';

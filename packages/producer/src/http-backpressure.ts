@@ -87,5 +87,5 @@ function statusOfRefusal(reason: PushRefusal): 429 | 503 {
 }
 
 function retryAfter(retryAfterMs: number): RefusalResponse['headers'] {
-  return { 'Retry-After': String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) };
+  return { 'Retry-After': String(Math.max(1, Math.ceil(retryAfterMs / 1_000) || 1)) };
 }

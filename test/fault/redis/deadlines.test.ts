@@ -114,7 +114,7 @@ it('an abort ends a call at once, wherever it waits', async () => {
   await expect(store.snapshot({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 });
 
-it('N5: 50,000 calls to a server that is not there are refused or end in time, and leave nothing behind', async () => {
+it('N5: 20,000 calls to a server that is not there are refused or end in time, and leave nothing behind', async () => {
   const { proxy, store } = await throughProxy(inject('redisUrl'), 2_000);
   await proxy.refuse();
   const ends = new Map<string, number>();
@@ -134,10 +134,11 @@ it('N5: 50,000 calls to a server that is not there are refused or end in time, a
   };
   await Promise.all(await pushMany(5_000));
   const before = heapMiB();
-  const calls = await pushMany(50_000);
-  expect(heapMiB() - before).toBeLessThan(64);
+  // Without the bound of 5,000 they would take three times as much.
+  const calls = await pushMany(20_000);
+  expect(heapMiB() - before).toBeLessThan(48);
   await Promise.all(calls);
-  expect(Object.fromEntries(ends)).toEqual({ not_sent: 55_000 });
+  expect(Object.fromEntries(ends)).toEqual({ not_sent: 25_000 });
   expect(heapMiB() - before).toBeLessThan(8);
 });
 

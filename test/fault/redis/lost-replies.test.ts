@@ -3,7 +3,16 @@ import { StaleTokenError, StoreUnavailableError, TokenExpiredError } from '@back
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { startRedisServer } from '../../../scripts/redis.mjs';
-import { declare, eventually, expectBooksToAgree, openStore, Session, startProxy, waitingIn } from './rig.js';
+import {
+  declare,
+  eventually,
+  expectBooksToAgree,
+  openStore,
+  Session,
+  startProxy,
+  startServer,
+  waitingIn,
+} from './rig.js';
 
 function client(): Redis {
   const redis = new Redis(inject('redisUrl'));
@@ -40,6 +49,39 @@ it('N1: hundreds of replies that are lost after execution leave each item in the
   await Promise.all(Array.from({ length: PROCESSES }, (_, process) => loseReplies(process)));
   expect(replayed).toBeGreaterThanOrEqual(PROCESSES * LOSSES);
   expect((await waitingIn(client(), store)).toSorted()).toEqual(pushed.toSorted());
+  await expectBooksToAgree(store);
+});
+
+it('N1: so do connections that are killed while calls are under way', async () => {
+  const KILLS = 24;
+  const SESSIONS = 8;
+  const { redis, url } = await startServer();
+  const store = openStore(url, { deadlineMs: 20_000 });
+  await declare(store);
+  const pushed: string[] = [];
+  let replayed = 0;
+  let done = false;
+  const sessions = Array.from({ length: SESSIONS }, async (_, s) => {
+    const session = new Session(store);
+    for (let i = 0; !done; i++) {
+      const items = Array.from({ length: 50 }, (_each, n) => `${s} ${i} ${n}`);
+      const reply = await session.push(items);
+      expect(reply.outcomes).toEqual(items.map(() => 'accepted'));
+      pushed.push(...items);
+      if (reply.replayed) replayed++;
+    }
+  });
+  let kills = 0;
+  while (kills < KILLS) {
+    const before = pushed.length;
+    await eventually(() => expect(pushed.length).toBeGreaterThan(before));
+    // All but this connection, in the middle of what they do.
+    kills += Number(await redis.call('client', 'kill', 'type', 'normal', 'skipme', 'yes'));
+  }
+  done = true;
+  await Promise.all(sessions);
+  expect((await waitingIn(redis, store)).toSorted()).toEqual(pushed.toSorted());
+  expect(replayed).toBeGreaterThan(0);
   await expectBooksToAgree(store);
 });
 

@@ -32,7 +32,7 @@ it('N9: a primary that has become a replica is left and asked for again, and the
 
 it('N14: a fleet whose connections were cut comes back with hardly more attempts than it has connections', async () => {
   const CLIENTS = 50;
-  const { redis, url } = await startServer();
+  const { redis, url, signal, restart } = await startServer();
   const proxy = await startProxy(url);
   const name = 'storm';
   const stores = Array.from({ length: CLIENTS }, () => openStore({ host: '127.0.0.1', port: proxy.port }, {}, name));
@@ -44,6 +44,15 @@ it('N14: a fleet whose connections were cut comes back with hardly more attempts
   await Promise.all(stores.map((store) => store.snapshot()));
   expect(proxy.accepted).toBeLessThanOrEqual(2 * CLIENTS);
   expect(Number(/connected_clients:(\d+)/.exec(await redis.info('clients'))?.[1])).toBeLessThanOrEqual(CLIENTS + 1);
+
+  // A restart, as the server itself counts it: one connection each, and one of the test.
+  await signal('SIGKILL');
+  const snapshots = stores.map((store) => store.snapshot({ deadlineMs: 15_000 }).catch((error: unknown) => error));
+  await restart();
+  await Promise.all(snapshots);
+  const received = Number(/total_connections_received:(\d+)/.exec(await redis.info('stats'))?.[1]);
+  expect(received).toBeGreaterThanOrEqual(CLIENTS);
+  expect(received).toBeLessThanOrEqual(2 * CLIENTS);
 });
 
 it('N15: everything works on RESP2 as well', async () => {

@@ -1,3 +1,4 @@
+import { connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { ConfigError, StoreUnavailableError } from '@backpressure/core';
@@ -110,6 +111,32 @@ it('R6: a server that evicts keys when it is full is refused, unless that is acc
   const store = openStore(url, { allowKeyEviction: true, onWarning: ({ code }) => codes.push(code) });
   await declare(store);
   expect(codes).toContain('key_eviction');
+});
+
+it('R6: so it is when this user may not ask for its configuration, from what it says of itself', async () => {
+  const { port, redis } = await startServer(['--maxmemory', '100mb', '--maxmemory-policy', 'volatile-lru']);
+  await redis.call('acl', 'setuser', 'plain', 'on', `>${SECRET}`, '~bp:*', '&bp:*', '+@all', '-config');
+  await expectRefused(() => declare(openStore(`redis://plain:${SECRET}@127.0.0.1:${port}`)), 'volatile-lru');
+});
+
+it('R19: a server that is too old is refused by its version', async () => {
+  const { port } = await startServer();
+  // As long as the real one, so that the reply stays whole.
+  const old = createServer((client) => {
+    const server = connect(port, '127.0.0.1');
+    client.pipe(server);
+    server.on('data', (bytes) =>
+      client.write(Buffer.from(bytes.toString('latin1').replace(/(redis_version:)\d/, '$16'), 'latin1')),
+    );
+    client.on('error', () => server.destroy()).on('close', () => server.destroy());
+    server.on('error', () => client.destroy()).on('close', () => client.destroy());
+  });
+  await new Promise<void>((resolve) => old.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void old.close());
+  const { port: oldPort } = old.address() as { port: number };
+  const store = openStore(`redis://127.0.0.1:${oldPort}`);
+  const error = await expectRefused(() => declare(store), 'redis_version: must be 7.0 or newer (got "6.');
+  expect(error.faults).toHaveLength(1);
 });
 
 it('S8: no error of an unreachable server holds a password', async () => {

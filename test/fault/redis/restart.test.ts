@@ -1,4 +1,5 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ClosedError, TokenExpiredError } from '@backpressure/core';
 import type { BufferStore } from '@backpressure/core/store';
 import { describe, expect, it } from 'vitest';
@@ -135,6 +136,48 @@ it('R15: a disk that can not be written to stops admission, writes nothing in pa
   await redis.config('SET', 'dir', dir);
   await bgsave('ok');
   expect((await session.push(['b'], { token })).outcomes).toEqual(['accepted']);
+});
+
+it('R13: too few replicas for min-replicas-to-write stop admission, and it goes on when there are enough', async () => {
+  const { redis, url } = await startServer(['--min-replicas-to-write', '0']);
+  const store = openStore(url, { deadlineMs: 300 });
+  await declare(store);
+  const session = new Session(store);
+  await redis.config('SET', 'min-replicas-to-write', '1');
+  const token = session.next();
+  const error = await expectUnavailable(300, () => session.push(['a'], { token }));
+  expect(error).toMatchObject({ outcome: 'not_sent', message: expect.stringContaining('NOREPLICAS') });
+  expect((await store.snapshot()).vitals.size).toBe(0);
+  await redis.config('SET', 'min-replicas-to-write', '0');
+  expect((await session.push(['a'], { token })).outcomes).toEqual(['accepted']);
+});
+
+it('R3: a file that was torn within its last entry holds each push as a whole or not at all', async () => {
+  const args = ['--appendonly', 'yes', '--appendfsync', 'always', '--auto-aof-rewrite-percentage', '0'];
+  const server = await startServer(args);
+  const store = openStore(server.url, { deadlineMs: 10_000 });
+  await declare(store, { maxBufferBytes: 1_000_000 });
+  const file = join(server.dir, 'appendonlydir', 'appendonly.aof.1.incr.aof');
+  const session = new Session(store);
+  await session.push(['a', 'b', 'c']);
+  const before = statSync(file).size;
+  await session.push(['d', 'e', 'f']);
+  const after = statSync(file).size;
+  await server.signal('SIGKILL');
+  const whole = readFileSync(file);
+  const CUTS = 8;
+  const found = new Set<number>();
+  for (let cut = 0; cut < CUTS; cut++) {
+    writeFileSync(file, whole.subarray(0, Math.round(before + (cut * (after - before)) / (CUTS - 1))));
+    await server.restart();
+    const { vitals } = await store.snapshot();
+    expect([3, 6]).toContain(vitals.size);
+    expect(vitals.bytes).toBe(vitals.size);
+    found.add(vitals.size);
+    await expectBooksToAgree(store);
+    await server.signal('SIGKILL');
+  }
+  expect([...found].toSorted()).toEqual([3, 6]);
 });
 
 it('a store that is closed ends its calls, and a call after that', async () => {

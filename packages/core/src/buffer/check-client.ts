@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { wholeNumber } from '../domain/check-input.js';
+import { checkInput, wholeNumber } from '../domain/check-input.js';
 import type { ConfigFault } from '../domain/errors.js';
 
 /** The options that a producer, a consumer and an admin have in common. What they hold is for the store to judge. */
@@ -22,6 +22,15 @@ export function placeFaults({ connection, store }: { connection?: unknown; store
   if ((connection === undefined) !== (store === undefined)) return [];
   const message = 'must be given, or else a store, and not both';
   return [{ option: 'connection', message, received: connection ?? store }];
+}
+
+/** How long a process that leaves may take. @throws ConfigError */
+export function parseCloseTime(options: unknown, subject: string, defaultMs: number): number {
+  const schema = z.strictObject(
+    { timeoutMs: wholeNumber(0, 2_147_483_647).default(defaultMs) },
+    { error: 'must be an object { timeoutMs? }' },
+  );
+  return checkInput(schema, options, subject).timeoutMs;
 }
 
 /** What `defineBuffer` did not make. */

@@ -1,11 +1,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { isBufferName, NAME_RULE } from '../domain/buffer-name.js';
 import { readOptions } from '../domain/check-input.js';
 import type { BackpressureConfig, BackpressureOptions } from '../domain/config.js';
 import { parseOptions } from '../domain/config.js';
 import { ConfigError, InvalidItemError } from '../domain/errors.js';
 import type { OnConfigMismatch } from '../domain/store-port.js';
-
-const NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 
 /** Turns an item into text and back. The default is JSON. */
 export interface Codec<T> {
@@ -53,7 +52,7 @@ export function defineBuffer<T = unknown>(spec: BufferSpec<T>): BufferDefinition
   const read = readOptions(spec, 'The buffer definition') as BufferSpec<T>;
   const { name, schema, codec = json as Codec<T>, onConfigMismatch = 'error', ...options } = read;
   const faults = [
-    ...fault(typeof name === 'string' && NAME.test(name), 'name', `must match ${NAME.source}`, name),
+    ...fault(isBufferName(name), 'name', NAME_RULE, name),
     ...fault(
       ['error', 'adopt', 'apply'].includes(onConfigMismatch),
       'onConfigMismatch',

@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { isBufferName, NAME_RULE } from '../domain/buffer-name.js';
 import { checkInput, flag, wholeNumber } from '../domain/check-input.js';
+import { ConfigError } from '../domain/errors.js';
 import type { Durability } from './group-commit.js';
 import type { Script } from './redis-link.js';
 import type { StoreWarning } from './server-check.js';
@@ -73,7 +75,9 @@ const schema = z.object({
  * @throws ConfigError that lists every fault
  */
 export function parseStoreOptions(name: string, options: RedisStoreOptions): StoreSettings {
-  const parsed = checkInput(schema, options, `The store of buffer "${name}"`);
+  const subject = `The store of buffer "${String(name)}"`;
+  const parsed = checkInput(schema, options, subject);
+  if (!isBufferName(name)) throw new ConfigError(subject, [{ option: 'name', message: NAME_RULE, received: name }]);
   const { transformScript = (script: Script) => script } = options;
   return { ...parsed, durability: parsed.durability, transformScript };
 }

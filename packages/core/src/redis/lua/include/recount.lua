@@ -2,8 +2,9 @@
 -- What the state hash says of the batches, from the batches themselves. Writes nothing.
 local function recount_batches(b)
   local items, bytes, leased = 0, 0, 0
-  for _, line in ipairs(redis.call('HVALS', b.keys.batches)) do
-    local phase, batch_items, batch_bytes = string.match(line, '^(%l) (%d+) (%-?%d+) ')
+  local flat = redis.call('HGETALL', b.keys.batches)
+  for i = 2, #flat, 2 do
+    local phase, batch_items, batch_bytes = string.match(flat[i], '^(%l) (%d+) (%d+) ')
     if phase then
       items = items + tonumber(batch_items)
       bytes = bytes + tonumber(batch_bytes)
