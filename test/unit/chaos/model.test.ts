@@ -5,7 +5,8 @@ import { configFields, statedFields } from '../../../packages/core/src/domain/co
 import * as descriptors from '../../../packages/core/src/redis/script-descriptors.js';
 import { scripts } from '../../../packages/core/src/redis/scripts.generated.js';
 import { callUpon, readCall } from '../../chaos/check/requests.js';
-import { MUTANTS, mutated } from '../../chaos/mutants/mutants.js';
+import { PREVIOUS_EDITION } from '../../chaos/edition/previous.js';
+import { MUTANTS, patched } from '../../chaos/mutants/mutants.js';
 import { bufferSpec, DEFAULT_OPTIONS } from '../../chaos/options.js';
 import { recorded } from '../../chaos/process/recording.js';
 
@@ -104,6 +105,11 @@ describe('the record', () => {
   });
 });
 
+it('the previous edition is made of the scripts as they are, and differs in each of those named', () => {
+  const changed = Object.values(scripts).filter((script) => patched(script, 'previous', PREVIOUS_EDITION) !== script);
+  expect(changed.map(({ name }) => name)).toEqual([...new Set(PREVIOUS_EDITION.map(({ script }) => script))].sort());
+});
+
 describe('the seeded bugs', () => {
   it('are at least twelve, each with a name of its own', () => {
     expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length);
@@ -113,7 +119,9 @@ describe('the seeded bugs', () => {
   it.each(MUTANTS.filter(({ patches = [] }) => patches.length > 0).map((mutant) => [mutant.name, mutant] as const))(
     '%s applies to the scripts as they are',
     (_, mutant) => {
-      const changed = Object.values(scripts).filter((script) => mutated(script, mutant) !== script);
+      const changed = Object.values(scripts).filter(
+        (script) => patched(script, mutant.name, mutant.patches) !== script,
+      );
       expect(changed.map(({ name }) => name)).toEqual([...new Set(mutant.patches?.map(({ script }) => script))].sort());
     },
   );
