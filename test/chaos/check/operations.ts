@@ -124,15 +124,19 @@ function batchIdsAskedFor(calls: History['calls']): Set<string> {
   return new Set(ids);
 }
 
-/** Which batch each item at the head of a batch was in first. */
+/**
+ * Which batch each item at the head of a batch came out of the lanes in. One that was tried before did not come from there;
+ * and whoever gives a batch back untried has heard of it before another can take it, so the first answer tells.
+ */
 function firstTakers(calls: History['calls']): Map<string, string> {
   const takers = new Map<string, string>();
-  const inOrder = [...calls].sort((a, b) => a.call.at - b.call.at);
+  const inOrder = [...calls].sort((a, b) => endAt(a) - endAt(b));
   for (const { end } of inOrder) {
     const effects = end?.kind === 'reply' ? [end.effect, end.effect.next?.effect] : [];
     for (const effect of effects) {
-      const { head, batch } = effect ?? {};
-      if (head !== undefined && batch !== undefined && !takers.has(head)) takers.set(head, batch);
+      const { head, batch, takenUntried = 0 } = effect ?? {};
+      if (head === undefined || batch === undefined || takenUntried === 0) continue;
+      if (!takers.has(head)) takers.set(head, batch);
     }
   }
   return takers;

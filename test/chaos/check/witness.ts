@@ -1,7 +1,7 @@
 import { nextState } from '@backpressure/core/store';
 import type { History } from '../history/history.js';
 import { bufferSpec, type RunOptions } from '../options.js';
-import { batchStories } from './batches.js';
+import { unsettledBatches } from './batches.js';
 import type { Operation, Operations } from './operations.js';
 
 /** What the order says that Redis itself hands out with each reply. */
@@ -30,14 +30,10 @@ export function checkWitness(history: History, { done, open }: Operations): Witn
   checkFreshness(done, note);
   const compared = compareNeighbours(sure, history.options, note);
   const gaps = countGaps(sure);
-  const accountable = open.length + maySweep(history);
+  // A lost lease is swept by whoever takes next, and a take that then gets nothing says nothing of it.
+  const accountable = open.length + unsettledBatches(history.calls);
   if (gaps > accountable) note(`${gaps} revisions are missing, ${accountable} can be accounted for`);
   return { operations: done.length, compared, gaps, accountable, violations };
-}
-
-/** A lost lease is swept by whoever takes next, and a take that then gets nothing says nothing of it. */
-function maySweep({ calls }: History): number {
-  return [...batchStories(calls).values()].filter(({ settledAt }) => settledAt === undefined).length;
 }
 
 function checkUnique(sure: readonly Operation[], note: (violation: string) => void): void {

@@ -5,6 +5,10 @@ import { configFields, statedFields } from '../../../packages/core/src/domain/co
 import * as descriptors from '../../../packages/core/src/redis/script-descriptors.js';
 import { scripts } from '../../../packages/core/src/redis/scripts.generated.js';
 import { callUpon, readCall } from '../../chaos/check/requests.js';
+<<<<<<< HEAD
+=======
+import { PREVIOUS_EDITION } from '../../chaos/edition/previous.js';
+>>>>>>> chaos
 import { MUTANTS, patched } from '../../chaos/mutants/mutants.js';
 import { bufferSpec, DEFAULT_OPTIONS } from '../../chaos/options.js';
 import { recorded } from '../../chaos/process/recording.js';
@@ -102,6 +106,11 @@ describe('the record', () => {
       expect(sha1 === script.sha1).toBe(script.lua.startsWith('#!lua flags=no-writes'));
     }
   });
+});
+
+it('the previous edition is made of the scripts as they are, and differs in each of those named', () => {
+  const changed = Object.values(scripts).filter((script) => patched(script, 'previous', PREVIOUS_EDITION) !== script);
+  expect(changed.map(({ name }) => name)).toEqual([...new Set(PREVIOUS_EDITION.map(({ script }) => script))].sort());
 });
 
 describe('the seeded bugs', () => {

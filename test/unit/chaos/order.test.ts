@@ -20,6 +20,14 @@ describe('the witness', () => {
     expect(witness([first, second, take, settle])).toMatchObject({ violations: [], compared: 3, gaps: 0 });
   });
 
+  it('knows where a batch came from, though another call for the same items had begun before', () => {
+    const fresh = { changed: 'yes', batch: 'b', head: 'h', takenUntried: 2 } as const;
+    const again = { changed: 'yes', batch: 'r', head: 'h', takenRetry: 2 } as const;
+    const take = call('take', [40, 50], seen(3, 2, 0), fresh, { who: 'c1.1' });
+    const retry = call('take', [35, 900], seen(4, 2, 0), again, { who: 'c2.1' });
+    expect(witness([first, second, take, retry])).toMatchObject({ violations: [], compared: 3 });
+  });
+
   it('does not let two calls share a revision', () => {
     expect(witness([first, call('push', [20, 30], seen(1, 1), accepted(1))]).violations).not.toEqual([]);
   });

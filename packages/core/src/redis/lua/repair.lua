@@ -123,16 +123,7 @@ end
 
 -- Ids of a stream rise for ever, and ours begin with the revision.
 local function mend_revision(b)
-  for _, key in ipairs({ b.keys.events, b.keys.dead }) do
-    if type_of(key) == 'stream' then
-      local info = redis.call('XINFO', 'STREAM', key)
-      for i = 1, #info, 2 do
-        if info[i] == 'last-generated-id' then
-          b.revision = math.max(b.revision, tonumber(string.match(info[i + 1], '^%d+')))
-        end
-      end
-    end
-  end
+  b.revision = math.max(b.revision, last_given(b.keys.events), last_given(b.keys.dead))
 end
 
 local function mend_nodes(b)
