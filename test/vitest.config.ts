@@ -33,7 +33,7 @@ export default defineConfig({
     },
     projects: [
       tier('unit'),
-      tier('simulation', { testTimeout: 60_000 }),
+      tier('simulation', { testTimeout: 180_000 }),
       tier('property', { ...withRedis, testTimeout: 120_000 }),
       tier('integration', withRedis),
       tier('fault', { ...withRedis, exclude: timed, sequence: { groupOrder: 1 }, testTimeout: 60_000 }),

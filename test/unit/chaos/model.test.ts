@@ -5,10 +5,7 @@ import { configFields, statedFields } from '../../../packages/core/src/domain/co
 import * as descriptors from '../../../packages/core/src/redis/script-descriptors.js';
 import { scripts } from '../../../packages/core/src/redis/scripts.generated.js';
 import { callUpon, readCall } from '../../chaos/check/requests.js';
-<<<<<<< HEAD
-=======
 import { PREVIOUS_EDITION } from '../../chaos/edition/previous.js';
->>>>>>> chaos
 import { MUTANTS, patched } from '../../chaos/mutants/mutants.js';
 import { bufferSpec, DEFAULT_OPTIONS } from '../../chaos/options.js';
 import { recorded } from '../../chaos/process/recording.js';
