@@ -93,6 +93,7 @@ export function describeFleet(open: OpenStore): void {
         maxBufferBytes: 500,
         inFlightBatches: 0,
         permits: 64,
+        batchSize: 4,
         intervalMs: 0,
         drainRate: 0,
         configVersion: 1,

@@ -3,6 +3,7 @@ import { describeAdmission } from './admission.js';
 import { describeConfigure } from './configure.js';
 import { describeControl } from './control.js';
 import { describeDeadLetters } from './dead-letters.js';
+import { describeDownstream } from './downstream.js';
 import { describeFleet } from './fleet.js';
 import { describeGate } from './gate.js';
 import { describeLeases } from './leases.js';
@@ -31,6 +32,7 @@ export function describeStore(name: string, open: OpenStore): void {
     describeLeases(open);
     describeControl(open);
     describePace(open);
+    describeDownstream(open);
     describeDeadLetters(open);
     describeGate(open);
     describeFleet(open);

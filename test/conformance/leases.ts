@@ -38,6 +38,41 @@ export function describeLeases(open: OpenStore): void {
       expect(await rig.store.deadLetters({ limit: 1 })).toMatchObject([{ cause: 'lease lost', attempts: 2 }]);
     });
 
+    test('what was lost twice flies alone, so that a poison takes nothing with it again', async ({ rig }) => {
+      await rig.declare({ ...lease, batchSize: 2, maxBufferSize: 100 });
+      await rig.fill(4);
+      const idsOf = (batch: { readonly items: readonly { readonly payload: string }[] }) =>
+        batch.items.map(({ payload }) => payload);
+      for (let flights = 2; flights <= 4; flights += 2) {
+        for (let i = 0; i < flights; i++) await rig.takeBatch();
+        expect(await rig.take()).toMatchObject({ reason: 'empty' });
+        await rig.advance(1_000);
+      }
+      // Each item has been in two lost leases; fresh ones fly beside a suspect, another suspect does not.
+      const first = await rig.takeBatch();
+      expect([first.attempts, idsOf(first)]).toEqual([2, ['normal 0']]);
+      await rig.advance(400);
+      expect(await rig.take()).toMatchObject({ reason: 'empty', waitMs: 600 });
+      await rig.fill(1);
+      expect((await rig.takeBatch()).attempts).toBe(0);
+      expect(await rig.ack(first)).toMatchObject({ kind: 'settled', flushed: 1 });
+      const second = await rig.takeBatch();
+      expect(idsOf(second)).toEqual(['normal 1']);
+      expect(await rig.take()).toMatchObject({ reason: 'empty' });
+      // Lost again, it is a suspect as before, and the next one's turn comes.
+      await rig.advance(1_000);
+      const third = await rig.takeBatch();
+      expect(third.attempts).toBeGreaterThan(0);
+      await rig.ack(third);
+      let left = (await rig.snapshot()).vitals.size;
+      while (left > 0) {
+        await rig.ack(await rig.takeBatch());
+        expect((await rig.snapshot()).vitals.size).toBeLessThan(left);
+        left = (await rig.snapshot()).vitals.size;
+      }
+      await rig.check();
+    });
+
     test('until somebody takes it over a late settlement counts', async ({ rig }) => {
       await rig.declare(lease);
       await rig.fill(2);

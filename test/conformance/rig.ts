@@ -43,6 +43,7 @@ const BASE: BackpressureOptions = {
   maxBufferSize: 10,
   batchSize: 4,
   minFlushIntervalMs: 0,
+  control: { algorithm: 'interval' },
   strategy: 'drop_newest',
   // With jitter 0 half of it, so a retry is due after a second.
   backoff: { type: 'fixed', delayMs: 2_000, maxDelayMs: 60_000 },

@@ -233,9 +233,9 @@ export function describeSettle(open: OpenStore): void {
     test('the downstream may ask for more', async ({ rig }) => {
       await rig.declare();
       await rig.fill(1);
-      expect(await delayOf(rig, 0, { minRetryDelayMs: 3_000 })).toBe(3_000);
+      expect(await delayOf(rig, 0, { retryAfterMs: 3_000 })).toBe(3_000);
       await rig.advance(3_000);
-      expect(await delayOf(rig, 0, { minRetryDelayMs: 10 })).toBe(1_000);
+      expect(await delayOf(rig, 0, { retryAfterMs: 10 })).toBe(1_000);
     });
 
     test('while the buffer drains nothing waits for more than a second', async ({ rig }) => {

@@ -67,7 +67,16 @@ const optionArbitraries = {
     { type: 'fixed', delayMs: 3_000, maxDelayMs: 3_000 } as const,
   ),
   deadLetterLimit: fc.constantFrom(0, 1, 3, 1_000),
-  control: fc.constantFrom({ algorithm: 'interval' } as const, { algorithm: 'fixed' } as const),
+  control: fc.record({
+    algorithm: fc.constantFrom('elastic', 'elastic', 'interval', 'fixed'),
+    mode: mostly(fc.constant('enforce'), 'observe'),
+  }),
+  breaker: fc.constantFrom(
+    { enabled: true, failureRatio: 0.5, minFlushes: 2, windowMs: 1_000, cooldownMs: 50, maxCooldownMs: 200 } as const,
+    { enabled: false } as const,
+  ),
+  maxBatchSize: optional(fc.constantFrom(12, 20), 5),
+  maxFlushesPerSecond: optional(fc.constantFrom(0.5, 20, 1_000), 5),
 };
 
 const initialOptions = fc
@@ -93,7 +102,7 @@ const settle = fc.record({
   outcomes: fc.array(fc.constantFrom('acked', 'retry', 'dead'), { minLength: 1, maxLength: 4 }),
   latencyMs: mostly<number | undefined>(fc.constantFrom(0, 1, 1.1, 40, 100, 160.5, 5_000), undefined),
   jitter: fc.constantFrom(0, 0.25, 0.999),
-  minRetryDelayMs: fc.constantFrom(0, 0, 70),
+  retryAfterMs: fc.constantFrom(0, 0, 70),
 });
 
 const gate = fc.oneof(

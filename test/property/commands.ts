@@ -49,7 +49,7 @@ export interface SettleSpec {
   readonly outcomes: readonly ('acked' | 'retry' | 'dead')[];
   readonly latencyMs: number | undefined;
   readonly jitter: number;
-  readonly minRetryDelayMs: number;
+  readonly retryAfterMs: number;
 }
 
 /** One run: a buffer and what is done to it. */

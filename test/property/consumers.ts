@@ -3,7 +3,7 @@ import type { SettleReply, SettleRequest, TakeReply } from '@backpressure/core/s
 import type { Clients } from './clients.js';
 import type { Op, SettleSpec } from './commands.js';
 import { replyOf } from './lockstep.js';
-import type { Observer } from './observer.js';
+import type { Attempt, Observer } from './observer.js';
 import { settlementOf } from './settlements.js';
 import type { WatchedStores } from './watched-stores.js';
 
@@ -35,19 +35,20 @@ export class Consumers {
 
   async settle(batchId: string, spec: SettleSpec, next: boolean): Promise<void> {
     const batch = this.#observer.batch(batchId);
-    const { latencyMs, jitter, minRetryDelayMs } = spec;
+    const { latencyMs, jitter, retryAfterMs } = spec;
     const request: SettleRequest = {
       token: this.#clients.token('settle', 0),
       batchId,
       settlement: settlementOf(spec, batch?.items.length ?? 0),
       latencyMs,
       jitter,
-      minRetryDelayMs,
+      retryAfterMs,
       ...(next ? { next: { batchId: this.#clients.batchId() } } : {}),
     };
     const reply = replyOf(await this.#stores.call(`settle ${batchId} ${spec.kind}`, (store) => store.settle(request)));
     assert.ok(reply !== undefined, 'a settlement is answered');
-    this.#observer.settled(batch, request.settlement, reply, this.#stores.nowMs);
+    const counts = this.#attemptOf(request);
+    this.#observer.settled(batch, request.settlement, reply, { nowMs: this.#stores.nowMs, counts });
     if (next) this.#taken(reply.next);
     this.#clients.settlements.push({ request, reply });
   }
@@ -72,10 +73,16 @@ export class Consumers {
     if (batch !== undefined) this.#observer.extended(batch, reply?.extended ?? false, this.#stores.nowMs);
   }
 
+  #attemptOf({ retryAfterMs = 0 }: SettleRequest): Attempt {
+    const { breaker, control } = this.#stores.config.config;
+    if (retryAfterMs > 0) return 'is spared';
+    return breaker.enabled && control.mode === 'enforce' ? 'may be spared' : 'counts';
+  }
+
   #taken(reply: TakeReply | undefined): TakeReply {
     assert.ok(reply !== undefined, 'a take is answered');
-    const { batchSize } = this.#stores.config.config;
-    if (reply.kind === 'batch') this.#observer.taken(reply.batch, batchSize, this.#stores.nowMs);
+    const { batchSize, maxBatchSize = batchSize } = this.#stores.config.config;
+    if (reply.kind === 'batch') this.#observer.taken(reply.batch, maxBatchSize, this.#stores.nowMs);
     else assert.ok(reply.waitMs >= 1, 'a refusal says when to ask again');
     return reply;
   }

@@ -2,7 +2,7 @@ import type { BatchSettlement } from '@backpressure/core/store';
 import type { SettleSpec } from './commands.js';
 
 /** What a flush that went well reports. */
-export const ACK: SettleSpec = { kind: 'acked', outcomes: [], latencyMs: undefined, jitter: 0, minRetryDelayMs: 0 };
+export const ACK: SettleSpec = { kind: 'acked', outcomes: [], latencyMs: undefined, jitter: 0, retryAfterMs: 0 };
 
 /** The settlement of a batch of so many items. */
 export function settlementOf({ kind, outcomes }: SettleSpec, count: number): BatchSettlement {

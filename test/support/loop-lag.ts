@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const RESOLUTION_MS = 10;
 
@@ -11,6 +12,8 @@ export async function withLoopLag<T>(run: () => Promise<T>): Promise<{ readonly 
   delays.enable();
   try {
     const value = await run();
+    // The turn of the loop in which it ended may be the late one, and is looked at after it only.
+    await delay(RESOLUTION_MS);
     return { value, lagMs: Math.max(0, delays.max / 1e6 - RESOLUTION_MS) };
   } finally {
     delays.disable();

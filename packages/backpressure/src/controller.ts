@@ -11,6 +11,7 @@ import {
   defineBuffer,
   type FlushFunction,
 } from '@backpressure/core';
+import { readOptions } from '@backpressure/core/store';
 import { MemoryStore } from '@backpressure/core/testing';
 import { BackpressureProducer, type PushManyResult, type PushOptions, type PushResult } from '@backpressure/producer';
 
@@ -72,7 +73,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<Controller
    */
   constructor(flush: FlushFunction<T>, options: ControllerOptions<T> = {}) {
     super();
-    const { name, connection, concurrency = 1, ...spec } = options;
+    const { name, connection, concurrency = 1, ...spec } = readSpec(options);
     if (connection !== undefined && name === undefined) {
       const fault = {
         option: 'name',
@@ -204,4 +205,12 @@ export class BackpressureController<T = unknown> extends EventEmitter<Controller
     await this.#consumer.close(options);
     await this.#store?.close();
   }
+}
+
+/** @throws ConfigError */
+function readSpec<T>(options: ControllerOptions<T>): ControllerOptions<T> {
+  const spec = readOptions(options, 'The controller');
+  if (typeof spec === 'object' && spec !== null) return spec;
+  const fault = { option: '(the whole)', message: 'must be an object of options', received: options };
+  throw new ConfigError('The controller', [fault]);
 }

@@ -1,12 +1,6 @@
 import { EventEmitter } from 'node:events';
-import {
-  BackpressureAdmin,
-  type BufferDefinition,
-  ClosedError,
-  type ConnectionInput,
-  type FlushFunction,
-} from '@backpressure/core';
-import { BufferClient, type Vitals } from '@backpressure/core/store';
+import { type BufferDefinition, ClosedError, type ConnectionInput, type FlushFunction } from '@backpressure/core';
+import { awaitDrain, BufferClient, parseDrainOptions, type Vitals } from '@backpressure/core/store';
 import type { BatchSummary } from './batch-summary.js';
 import { BullmqBells, type FlushQueue } from './bullmq-bells.js';
 import type { ConsumerEvents, ConsumerMetrics, DrainResult } from './consumer-events.js';
@@ -76,6 +70,7 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
     this.#fallback = new DirectFallback({ pool, gate, dispatcher: this.#dispatcher });
     client.on('state', (change) => this.#tell('state', change));
     client.on('interval', (change) => this.#tell('interval', change));
+    client.on('control', (decision) => this.#tell('control', decision));
     client.on('signal', (signal) => this.#dispatcher.onSignal(signal));
     client.on('error', (error) => this.#errors.report(error));
   }
@@ -132,15 +127,11 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
    * @throws ConfigError, StoreUnavailableError, ClosedError
    */
   async drain(options: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
+    const { timeoutMs } = parseDrainOptions(options);
     await this.start();
-    const admin = new BackpressureAdmin(this.#client.definition, { store: this.#client.store });
-    try {
-      const result = await admin.drain(options);
-      if (result.drained) this.#tell('drained', result);
-      return result;
-    } finally {
-      await admin.close();
-    }
+    const result = await awaitDrain(this.#client, timeoutMs);
+    if (result.drained) this.#tell('drained', result);
+    return result;
   }
 
   /**

@@ -4,7 +4,7 @@ import type { BatchTaker, LeasedBatch, Taken } from './batch-taker.js';
 import { type DecodedBatch, decodeBatch, settlementOfAll } from './decode-batch.js';
 import { type Flight, startFlight } from './flight.js';
 import type { FlushEnd } from './flush-result.js';
-import { Lease } from './lease.js';
+import { FlushTimeoutError, Lease } from './lease.js';
 import { endsAtMs } from './lease-times.js';
 import { type Settled, settleBatch } from './settle-batch.js';
 import type { SlotHost } from './slot-host.js';
@@ -97,7 +97,12 @@ export class BatchServer<T> {
       const verdict = verdictOf(end, flight, decoded, false);
       return server.#settle(batch, verdict, { untilMs: 0, goOn: () => false, lost: true });
     });
-    void this.#host.deck.outlive(settled);
+    const { deck, observer } = this.#host;
+    void deck.outlive(settled);
+    const running = `${deck.outliving} of this process`;
+    observer.error(
+      new FlushTimeoutError(`A flush ignores its signal and goes on though its lease has ended; ${running} do so now.`),
+    );
   }
 
   async #settle(
@@ -108,8 +113,8 @@ export class BatchServer<T> {
     const { client, deck, observer } = this.#host;
     const { settlement, error, latencyMs, retryAfterMs } = verdict;
     const next = error === undefined && goOn() ? { next: this.#taker.nextRequest } : {};
-    const minRetry = retryAfterMs === undefined ? {} : { minRetryDelayMs: retryAfterMs };
-    const request = { batchId: batch.id, settlement, latencyMs, jitter: Math.random(), ...minRetry, ...next };
+    const pause = retryAfterMs === undefined ? {} : { retryAfterMs };
+    const request = { batchId: batch.id, settlement, latencyMs, jitter: Math.random(), ...pause, ...next };
     let settled: Settled;
     try {
       settled = await settleBatch(request, {

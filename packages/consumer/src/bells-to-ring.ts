@@ -4,8 +4,7 @@ import type { Refusal } from './batch-taker.js';
 /** What a consumer knows when it decides how many bells to ring. */
 export interface BellContext {
   /** The buffer, as last heard of. */
-  readonly vitals: Pick<Vitals, 'ready' | 'inFlightBatches' | 'permits'> | undefined;
-  readonly batchSize: number;
+  readonly vitals: Pick<Vitals, 'ready' | 'batchSize' | 'inFlightBatches' | 'permits'> | undefined;
   /** Flush slots of this process. */
   readonly concurrency: number;
   /** Something may be there that the vitals don't show: a signal came, a retry is due, the process has just started. */
@@ -19,8 +18,8 @@ export interface BellContext {
  * this process has slots, though others may answer them: each answered bell rings again for what is left, so the
  * whole fleet is awake after a few.
  */
-export function bellsToRing({ vitals, batchSize, concurrency, due, paced }: BellContext): number {
-  const batches = vitals === undefined ? 0 : Math.ceil(vitals.ready / batchSize);
+export function bellsToRing({ vitals, concurrency, due, paced }: BellContext): number {
+  const batches = vitals === undefined ? 0 : Math.ceil(vitals.ready / vitals.batchSize);
   const permits = vitals === undefined ? 0 : Math.max(0, vitals.permits - vitals.inFlightBatches);
   const wanted = Math.max(due ? 1 : 0, Math.min(batches, permits, concurrency));
   return paced ? Math.min(1, wanted) : wanted;
@@ -34,9 +33,12 @@ export function ringAfterMs({ reason, waitMs }: Refusal): number | undefined {
   switch (reason) {
     case 'pace':
     case 'lingering':
+    case 'rate':
       return waitMs;
     case 'empty':
     case 'permits':
+    case 'breaker':
+    case 'hold':
       return waitMs < 1_000 ? waitMs : undefined;
     case 'paused':
       return undefined;
@@ -47,5 +49,5 @@ export function ringAfterMs({ reason, waitMs }: Refusal): number | undefined {
 
 /** For how long ringing is in vain after a refusal, unless a signal says otherwise. */
 export function quietMs({ reason, waitMs }: Refusal): number {
-  return reason === 'pace' || reason === 'lingering' || reason === 'paused' ? waitMs : 0;
+  return reason === 'empty' || reason === 'permits' ? 0 : waitMs;
 }

@@ -5,7 +5,15 @@ import {
   type FlushFunction,
   type StoreOptions,
 } from '@backpressure/core';
-import { checkInput, faultsOf } from '@backpressure/core/store';
+import {
+  checkInput,
+  clientShape,
+  definitionFaults,
+  faultsOf,
+  placeFaults,
+  readOptions,
+  wholeNumber,
+} from '@backpressure/core/store';
 import * as z from 'zod';
 
 /** Options of a consumer process; none of them is compared with those of other processes. */
@@ -28,21 +36,9 @@ export interface ConsumerSettings {
   readonly sliceMs: number;
 }
 
-const wholeNumber = (min: number, max: number) => {
-  const error = `must be a whole number from ${min} to ${max}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
-};
-
 const optionsSchema = z.strictObject(
   {
-    connection: z.unknown().optional(),
-    store: z.unknown().optional(),
-    deadlineMs: wholeNumber(1, 2_147_483_647).optional(),
-    // What these are exactly is for the store to judge.
-    durability: z.unknown().optional(),
-    memoryHeadroom: z.unknown().optional(),
-    allowKeyEviction: z.unknown().optional(),
-    onWarning: z.unknown().optional(),
+    ...clientShape,
     concurrency: wholeNumber(1, 1_000).default(4),
     sliceMs: wholeNumber(0, 10_000).default(250),
   },
@@ -57,19 +53,16 @@ const optionsSchema = z.strictObject(
 export function parseConsumer<T>(
   buffer: BufferDefinition<T>,
   flush: FlushFunction<T>,
-  options: ConsumerOptions,
+  given: ConsumerOptions,
 ): ConsumerSettings {
+  const options = readOptions(given, 'The consumer');
   const parsed = optionsSchema.safeParse(options);
-  const faults = [
-    ...fault(typeof buffer?.decode === 'function', 'buffer', 'must come from defineBuffer', buffer),
-    ...fault(typeof flush === 'function', 'flush', 'must be a function', flush),
+  const faults: ConfigFault[] = [
+    ...definitionFaults(buffer),
+    ...(typeof flush === 'function' ? [] : [{ option: 'flush', message: 'must be a function', received: flush }]),
     ...(parsed.success ? [] : faultsOf(parsed.error, options)),
   ];
-  if (typeof options === 'object' && options !== null) {
-    const { connection, store } = options;
-    const one = (connection === undefined) !== (store === undefined);
-    faults.push(...fault(one, 'connection', 'give either a connection or a store', connection ?? store));
-  }
+  if (typeof options === 'object' && options !== null) faults.push(...placeFaults(options));
   if (faults.length > 0 || !parsed.success) {
     throw new ConfigError(`The consumer of buffer "${String(buffer?.name)}"`, faults);
   }
@@ -84,8 +77,4 @@ const closeSchema = z.strictObject(
 /** @throws ConfigError */
 export function parseClose(options: unknown): { readonly timeoutMs: number } {
   return checkInput(closeSchema, options, 'The options of close');
-}
-
-function fault(holds: boolean, option: string, message: string, received: unknown): ConfigFault[] {
-  return holds ? [] : [{ option, message, received }];
 }

@@ -1,4 +1,4 @@
-import type { BufferDefinition } from '@backpressure/core';
+import { type BufferDefinition, InvalidItemError } from '@backpressure/core';
 import type { BatchSettlement, ItemRecord, ItemSettlement } from '@backpressure/core/store';
 
 /** A batch whose payloads were decoded, as far as they can be. */
@@ -16,6 +16,7 @@ export function decodeBatch<T>(decode: BufferDefinition<T>['decode'], all: reado
   const records: ItemRecord[] = [];
   const faults = all.map((record) => {
     try {
+      if (record.damaged) throw new InvalidItemError('No producer wrote this record.');
       items.push(decode(record.payload));
       records.push(record);
       return undefined;

@@ -81,7 +81,8 @@ export class Dispatcher<T> {
       this.#beQuiet(quietMs(reply));
     } else {
       this.#quietUntilMs = 0;
-      this.ring(false);
+      // Batches that were lost or failed together fall due together, and the vitals don't count them as ready.
+      this.ring(reply.batch.attempts > 0);
     }
   }
 
@@ -128,7 +129,6 @@ export class Dispatcher<T> {
     const { client, pool } = this.#options;
     return bellsToRing({
       vitals: client.vitals,
-      batchSize: client.config.batchSize,
       concurrency: pool.concurrency,
       due,
       paced: performance.now() < this.#pacedUntilMs,

@@ -3,7 +3,8 @@ import type { TakenBatch } from '@backpressure/core/store';
 import type { DecodedBatch } from './decode-batch.js';
 import { endOfReturn, type FlushEnd } from './flush-result.js';
 
-const MAX_RETRY_AFTER_MS = 86_400_000;
+/** A slip of the downstream must not stop the fleet for long. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /** A flush function that runs over one batch. */
 export interface Flight {

@@ -61,7 +61,7 @@ export class FlushSlot<T> {
   }
 
   async #waitTurn({ reason, waitMs }: Refusal, deadlineMs: number, lost: number): Promise<boolean> {
-    const comes = reason === 'pace' || reason === 'lingering';
+    const comes = reason === 'pace' || reason === 'lingering' || reason === 'rate';
     return comes && performance.now() + waitMs < deadlineMs && this.#host.gate.waitTurn(spread(waitMs, lost));
   }
 }

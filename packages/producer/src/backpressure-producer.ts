@@ -21,6 +21,7 @@ import {
   parseCloseOptions,
   parseProducerOptions,
   parsePushOptions,
+  parseStreamOptions,
   parseToken,
 } from './producer-options.js';
 import { PushEngine } from './push-engine.js';
@@ -68,6 +69,8 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
       settings: this.#settings,
       tally: this.#tally,
       onEvicted: (count) => this.emit('evicted', { count }),
+      onAway: (cause) => this.emit('away', { cause }),
+      onBack: (awayMs, pendingItems) => this.emit('back', { awayMs, pendingItems }),
     });
     client.on('state', (change) => this.emit('state', change));
     client.on('interval', (change) => this.emit('interval', change));
@@ -158,7 +161,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
    */
   async resolve(pushToken: PushToken): Promise<Resolution> {
     const { session, seq, index } = parseToken(pushToken);
-    await this.open();
+    this.#refuseIfClosed();
     const token = { session, seq };
     const reply = await this.#engine.calls.ask((store, call) => store.push({ token, items: [] }, call));
     this.#client.observe(reply.vitals);
@@ -168,7 +171,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
 
   /** The buffer at this instant. @throws StoreUnavailableError, ClosedError */
   async status(): Promise<BufferStatus> {
-    await this.open();
+    this.#refuseIfClosed();
     const snapshot = await this.#engine.calls.ask((store, call) => store.snapshot(call));
     this.#client.observe(snapshot.vitals);
     return statusOf(this.name, snapshot);
@@ -179,15 +182,19 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
     return this.#engine.metrics();
   }
 
-  /** The buffer as the end of a Node pipeline: see {@link PushStream}. */
+  /** The buffer as the end of a Node pipeline: see {@link PushStream}. @throws ConfigError, ClosedError */
   writable(options?: PushStreamOptions): PushStream<T> {
     this.#refuseIfClosed();
-    return new PushStream<T>((items, push) => this.pushMany(items, push), options);
+    return new PushStream<T>((items, push) => this.pushMany(items, push), options && parseStreamOptions(options));
   }
 
   /**
    * Leaves: takes no new pushes (ClosedError), refuses those that wait for room as `aborted`, and gives what is on its
    * way `timeoutMs` (default 5,000) to be answered. Holds no timer and no socket afterwards. Never touches the fleet.
+   *
+   * The push of an item that it gives up ends with ClosedError (never sent) or with StoreUnavailableError (`outcome` and
+   * `token` tell more); `metrics()` counts them as `refusedLocally.closed` and `refusedLocally.unavailable`, of which
+   * `unknown` may be in the buffer all the same.
    */
   close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
     this.#closing ??= this.#close(parseCloseOptions(options).timeoutMs);

@@ -123,7 +123,7 @@ export class Dispatcher {
     if (this.#opening) return;
     this.#opening = true;
     try {
-      await this.#options.calls.open();
+      await this.#options.calls.open(this.#options.hold);
     } catch (error) {
       // They have all waited for this one attempt, and it has taken its time.
       const parcels = [...this.#parcels];

@@ -1,4 +1,6 @@
 import type { BackpressureState } from '@backpressure/core';
+import { checkInput, oneOf } from '@backpressure/core/store';
+import * as z from 'zod';
 import type { PushRefusal } from './push-result.js';
 
 /** What to answer a caller whose request can't be taken now. */
@@ -37,16 +39,24 @@ const REFUSED_STATES = {
   blocked: ['blocked', 'draining'],
 } as const satisfies Record<string, readonly BackpressureState[]>;
 
+const middlewareSchema = z.strictObject(
+  { refuseAt: oneOf(['critical', 'blocked']).default('blocked') },
+  { error: 'must be an object { refuseAt? }' },
+);
+
 /**
  * Answers 429 (503 while the buffer drains) with `Retry-After` as long as the last known state is `refuseAt` or above,
  * before the request costs anything. Default: `blocked`; `critical` refuses earlier and keeps the rest of the buffer for
  * work that has begun. It asks nothing of Redis: the state comes with each push, each signal, and a sign of life every
  * two seconds, once the producer is open.
+ *
+ * @throws ConfigError
  */
 export function backpressureMiddleware(
   producer: StateSource,
-  { refuseAt = 'blocked' }: { readonly refuseAt?: keyof typeof REFUSED_STATES | undefined } = {},
+  options: { readonly refuseAt?: keyof typeof REFUSED_STATES | undefined } = {},
 ): (request: unknown, response: ResponseLike, next: () => void) => void {
+  const { refuseAt } = checkInput(middlewareSchema, options, 'The middleware');
   const refusedStates: readonly BackpressureState[] = REFUSED_STATES[refuseAt];
   return (_request, response, next) => {
     const { state, retryAfterMs } = producer;

@@ -1,5 +1,5 @@
-import { type BufferDefinition, ConfigError, LANES, type Lane, type StoreOptions } from '@backpressure/core';
-import { checkInput } from '@backpressure/core/store';
+import { ConfigError, LANES, type Lane, type StoreOptions } from '@backpressure/core';
+import { checkInput, clientShape, definitionFaults, oneOf, placeFaults, wholeNumber } from '@backpressure/core/store';
 import * as z from 'zod';
 
 /** What a push does when Redis gives no answer within the deadline. */
@@ -14,7 +14,10 @@ export interface ProducerOnlyOptions {
    * - `throw`: it throws `StoreUnavailableError`, which says whether the item may have been admitted all the same.
    * - `refuse`: the result is the refusal `unavailable`, with that error as its `cause`.
    * - `hold`: it goes on, under the same token, until Redis answers or the producer is closed; the result then tells
-   *   for how long (`heldMs`). Up to `maxHeldItems` wait like this. They are lost if the process dies.
+   *   for how long (`heldMs`). What is held is sent in the order in which it was pushed, before anything newer. Up to
+   *   `maxHeldItems` and `maxPendingBytes` wait like this, in the memory of this process: they are lost if it dies. A push
+   *   beyond that is refused at once as `unavailable`. The events `away` and `back` tell when it begins and ends.
+   *   `deadlineMs` then limits each attempt, and all other calls; `close` ends it, and tells what it gave up.
    */
   readonly onUnavailable?: OnUnavailable | undefined;
   /** Under `hold`: how many items may be pending while Redis is away; 0 to 1,000,000. Default: `maxPendingItems`. */
@@ -64,24 +67,10 @@ export interface ProducerSettings {
 /** The longest time that one timer of Node can wait, about 24.8 days. */
 const MAX_TIMER_MS = 2_147_483_647;
 
-const wholeNumber = (min: number, max: number) => {
-  const error = `must be a whole number from ${min} to ${max}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
-};
-const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
-  z.enum(values, { error: `must be one of ${values.join(', ')}` });
-const present = (error: string) => z.custom((value) => typeof value === 'object' && value !== null, { error });
-
 const settingsSchema = z.strictObject(
   {
-    // What these are exactly is for the store to judge.
-    connection: z.unknown().optional(),
-    durability: z.unknown().optional(),
-    memoryHeadroom: z.unknown().optional(),
-    allowKeyEviction: z.unknown().optional(),
-    onWarning: z.unknown().optional(),
-    store: present('must be a store, such as a MemoryStore').optional(),
-    deadlineMs: wholeNumber(1, MAX_TIMER_MS).default(5_000),
+    ...clientShape,
+    deadlineMs: clientShape.deadlineMs.default(5_000),
     onUnavailable: oneOf(ON_UNAVAILABLE).default('throw'),
     maxHeldItems: wholeNumber(0, 1_000_000).optional(),
     maxPendingItems: wholeNumber(1, 1_000_000).default(10_000),
@@ -104,6 +93,14 @@ const pushSchema = z.strictObject(
   },
   { error: 'must be an object { priority?, signal?, timeoutMs? }' },
 );
+const streamSchema = z.strictObject(
+  {
+    signal: pushSchema.shape.signal,
+    priority: pushSchema.shape.priority,
+    highWaterMark: wholeNumber(0, 1_000_000).optional(),
+  },
+  { error: 'must be an object { signal?, priority?, highWaterMark? }' },
+);
 const closeSchema = z.strictObject(
   { timeoutMs: timeout(MAX_TIMER_MS, '').default(5_000) },
   { error: 'must be an object { timeoutMs? }' },
@@ -123,11 +120,9 @@ const tokenSchema = z.object(
 export function parseProducerOptions(name: string, options: unknown): ProducerSettings {
   const subject = `The producer of buffer "${name}"`;
   const parsed = checkInput(settingsSchema, options, subject);
-  const { connection, store, deadlineMs, onUnavailable, maxPendingItems, maxPendingBytes, sessions } = parsed;
-  if ((connection === undefined) === (store === undefined)) {
-    const message = 'must be given, or else a store, and not both';
-    throw new ConfigError(subject, [{ option: 'connection', message, received: connection }]);
-  }
+  const faults = placeFaults(parsed);
+  if (faults.length > 0) throw new ConfigError(subject, faults);
+  const { deadlineMs, onUnavailable, maxPendingItems, maxPendingBytes, sessions } = parsed;
   const { maxHeldItems = maxPendingItems } = parsed;
   return { deadlineMs, onUnavailable, maxHeldItems, maxPendingItems, maxPendingBytes, sessions };
 }
@@ -135,6 +130,11 @@ export function parseProducerOptions(name: string, options: unknown): ProducerSe
 /** @throws ConfigError */
 export function parsePushOptions(options: unknown): PushOptions {
   return checkInput(pushSchema, options, 'The push');
+}
+
+/** @throws ConfigError */
+export function parseStreamOptions(options: unknown): z.output<typeof streamSchema> {
+  return checkInput(streamSchema, options, 'The stream');
 }
 
 /** @throws ConfigError */
@@ -149,10 +149,8 @@ export function parseToken(token: unknown): z.output<typeof tokenSchema> {
 
 /** @throws ConfigError for what `defineBuffer` did not make */
 export function checkDefinition(buffer: unknown): void {
-  const { name, encode } = (buffer ?? {}) as Partial<BufferDefinition<unknown>>;
-  if (typeof name === 'string' && typeof encode === 'function') return;
-  const fault = { option: 'buffer', message: 'must come from defineBuffer', received: buffer };
-  throw new ConfigError('The producer', [fault]);
+  const faults = definitionFaults(buffer);
+  if (faults.length > 0) throw new ConfigError('The producer', faults);
 }
 
 /** What is not a list of items. @throws ConfigError */

@@ -21,6 +21,8 @@ export interface PushEngineOptions {
   readonly settings: ProducerSettings;
   readonly tally: ProducerTally;
   readonly onEvicted: (count: number) => void;
+  readonly onAway: (cause: StoreUnavailableError) => void;
+  readonly onBack: (awayMs: number, pendingItems: number) => void;
 }
 
 /**
@@ -45,7 +47,8 @@ export class PushEngine implements DispatchListener {
     const hold = settings.onUnavailable === 'hold';
     this.#options = options;
     this.#bound = new PendingBound(maxPendingBytes);
-    this.calls = new StoreCalls({ client, sessions, deadlineMs, hold, tally });
+    const onBack = (awayMs: number) => options.onBack(awayMs, this.#bound.items);
+    this.calls = new StoreCalls({ client, sessions, deadlineMs, hold, tally, onAway: options.onAway, onBack });
     this.#dispatcher = new Dispatcher({ calls: this.calls, deadlineMs, hold }, this);
     this.#room = new WaitingRoom({
       renew: (ids) => this.calls.renew(ids),

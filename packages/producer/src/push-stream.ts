@@ -9,7 +9,7 @@ export interface PushStreamOptions {
   readonly signal?: AbortSignal | undefined;
   /** Of all its items. Default `normal`. */
   readonly priority?: Lane | undefined;
-  /** Items that the stream takes before `write` returns false. Default 16, as in Node. */
+  /** Items that the stream takes before `write` returns false; 0 to 1,000,000, default 16, as in Node. */
   readonly highWaterMark?: number | undefined;
 }
 

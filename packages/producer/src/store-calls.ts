@@ -9,6 +9,7 @@ import type {
   PushReply,
   TicketReply,
 } from '@backpressure/core/store';
+import { HeldLine } from './held-line.js';
 import type { StopOrder } from './offer.js';
 import type { ProducerTally } from './producer-metrics.js';
 import { SessionPool } from './session-pool.js';
@@ -23,6 +24,9 @@ export interface StoreCallsOptions {
   /** Repeats a push until it is answered, under the same token. */
   readonly hold: boolean;
   readonly tally: ProducerTally;
+  /** Redis has begun not to answer, and answers again after so long. */
+  readonly onAway?: (cause: StoreUnavailableError) => void;
+  readonly onBack?: (awayMs: number) => void;
 }
 
 /**
@@ -34,8 +38,9 @@ export class StoreCalls {
   readonly #sessions: SessionPool;
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
+  readonly #line = new HeldLine();
   #opened = false;
-  #away = false;
+  #awaySinceMs: number | undefined;
   #recoveredAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: StoreCallsOptions) {
@@ -47,7 +52,7 @@ export class StoreCalls {
 
   /** Whether a push or a cancel may start now. */
   get hasFreeSession(): boolean {
-    return this.#sessions.hasFree;
+    return this.#sessions.hasFree && this.#line.isEmpty;
   }
 
   get inFlight(): number {
@@ -60,7 +65,7 @@ export class StoreCalls {
 
   /** Whether the last call went unanswered. */
   get away(): boolean {
-    return this.#away;
+    return this.#awaySinceMs !== undefined;
   }
 
   /** When Redis answered again after it had not, by `performance.now()`. */
@@ -68,17 +73,19 @@ export class StoreCalls {
     return this.#recoveredAtMs;
   }
 
-  /** Declares the buffer; does nothing when that is done. */
-  async open(): Promise<void> {
+  /** Declares the buffer; does nothing when that is done. `hold`: repeats it until it is answered. */
+  async open(hold = false, deadlineMs = this.#options.deadlineMs): Promise<void> {
     if (this.#opened) return;
-    const { client, hold } = this.#options;
-    await this.#track(() => client.open(this.#call()), hold);
+    const { client } = this.#options;
+    await this.#track(() => client.open(this.#call(deadlineMs)), hold ? this.#pause : undefined);
     this.#opened = true;
   }
 
-  /** Asks something that needs no session. */
-  ask<Reply>(send: (store: BufferStore, call: CallOptions) => Promise<Reply>): Promise<Reply> {
-    return this.#track(() => send(this.#options.client.store, this.#call()), false);
+  /** Asks something that needs no session, of a buffer that is declared; all of it within one deadline. */
+  async ask<Reply>(send: (store: BufferStore, call: CallOptions) => Promise<Reply>): Promise<Reply> {
+    const budget = this.#options.client.budget({ deadlineMs: this.#options.deadlineMs });
+    await this.open(false, budget.leftMs);
+    return this.#track(() => send(this.#options.client.store, this.#call(budget.leftMs)));
   }
 
   /** Offers items under the next token of a free session. */
@@ -88,8 +95,9 @@ export class StoreCalls {
       const items = itemsFor(token);
       tally.pushCallsTotal++;
       tally.itemsSentTotal += items.length;
+      const send = () => client.store.push({ token, items }, this.#call(deadlineMs));
       try {
-        return await this.#track(() => client.store.push({ token, items }, this.#call(deadlineMs)), hold);
+        return await (hold ? this.#inTurn(send) : this.#track(send));
       } catch (error) {
         throw withToken(error, token);
       }
@@ -100,7 +108,7 @@ export class StoreCalls {
   cancel(ids: readonly string[], reason: StopOrder['reason']): Promise<TicketReply> {
     const { client } = this.#options;
     return this.#sessions.run((token) =>
-      this.#track(() => client.store.ticket({ action: 'cancel', token, ids, reason }, this.#call()), false),
+      this.#track(() => client.store.ticket({ action: 'cancel', token, ids, reason }, this.#call())),
     );
   }
 
@@ -119,12 +127,30 @@ export class StoreCalls {
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
   }
 
+  /** Held until it is answered, and never overtaken. */
+  async #inTurn<Reply>(send: () => Promise<Reply>): Promise<Reply> {
+    const place = this.#line.enter();
+    const untilTurn = async () => {
+      this.#line.hold(place);
+      await this.#pause();
+      await this.#line.turn(place);
+    };
+    try {
+      return await this.#track(send, untilTurn);
+    } finally {
+      this.#line.leave(place);
+    }
+  }
+
+  readonly #pause = () => delay(HOLD_RETRY_MS, undefined, { signal: this.#stopping.signal }).catch(() => {});
+
   #call(deadlineMs = this.#options.deadlineMs): CallOptions {
     return { deadlineMs, signal: this.#stopping.signal };
   }
 
-  async #track<Reply>(send: () => Promise<Reply>, hold: boolean): Promise<Reply> {
-    const running = this.#untilAnswered(send, hold);
+  /** `untilRepeat`: it is repeated until it is answered, each time after that. */
+  async #track<Reply>(send: () => Promise<Reply>, untilRepeat?: () => Promise<unknown>): Promise<Reply> {
+    const running = this.#untilAnswered(send, untilRepeat);
     this.#running.add(running);
     try {
       return await running;
@@ -133,7 +159,7 @@ export class StoreCalls {
     }
   }
 
-  async #untilAnswered<Reply>(send: () => Promise<Reply>, hold: boolean): Promise<Reply> {
+  async #untilAnswered<Reply>(send: () => Promise<Reply>, untilRepeat?: () => Promise<unknown>): Promise<Reply> {
     const { signal } = this.#stopping;
     let maySent = false;
     for (;;) {
@@ -147,17 +173,26 @@ export class StoreCalls {
         if (signal.aborted) throw stopped(true, signal.reason);
         if (maySent && error instanceof TokenExpiredError) throw recordGone(error);
         if (!isSilence(error)) this.#heard();
-        else this.#away = true;
-        if (!hold || !isSilence(error)) throw error;
+        else this.#unheard(error);
+        if (untilRepeat === undefined || !isSilence(error)) throw error;
         maySent ||= error.outcome === 'unknown';
       }
-      await delay(HOLD_RETRY_MS, undefined, { signal }).catch(() => {});
+      await untilRepeat();
     }
   }
 
+  #unheard(cause: StoreUnavailableError): void {
+    if (this.#awaySinceMs !== undefined) return;
+    this.#awaySinceMs = performance.now();
+    this.#options.onAway?.(cause);
+  }
+
   #heard(): void {
-    if (this.#away) this.#recoveredAtMs = performance.now();
-    this.#away = false;
+    if (this.#awaySinceMs === undefined) return;
+    this.#recoveredAtMs = performance.now();
+    const awayMs = this.#recoveredAtMs - this.#awaySinceMs;
+    this.#awaySinceMs = undefined;
+    this.#options.onBack?.(awayMs);
   }
 }
 

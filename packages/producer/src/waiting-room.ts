@@ -80,6 +80,7 @@ export class WaitingRoom {
       case 'state':
         return signal.state === 'draining' ? void this.#look() : undefined;
       case 'ready':
+      case 'control':
         return;
       default:
         return signal satisfies never;

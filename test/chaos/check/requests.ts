@@ -67,14 +67,14 @@ export function callUpon(store: BufferStore, call: RecordedCall): Promise<unknow
 }
 
 function settleOf({ session, args }: RecordedCall): SettleRequest {
-  const [seq, batchId = '', kind = '', latencyMs, jitter, minRetryDelayMs, nextId, outcomes = '', ...causes] = args;
+  const [seq, batchId = '', kind = '', latencyMs, jitter, retryAfterMs, nextId, outcomes = '', ...causes] = args;
   return {
     token: { session, seq: Number(seq) },
     batchId,
     settlement: settlementOf(kind, outcomes, causes),
     latencyMs: latencyMs === '' ? undefined : Number(latencyMs),
     jitter: Number(jitter),
-    minRetryDelayMs: Number(minRetryDelayMs),
+    retryAfterMs: Number(retryAfterMs),
     ...(nextId === undefined || nextId === '' ? {} : { next: { batchId: nextId } }),
   };
 }

@@ -21,7 +21,7 @@ export const PREVIOUS_EDITION: readonly ScriptPatch[] = [
   })),
   ...EVENTS.map((script) => ({
     script,
-    find: "add_entry(b.keys.events, 1000, b.revision .. '-' .. b.events, 'atMs', b.now, ...)",
+    find: "append_entry(b.keys.events, 1000, b.revision .. '-' .. b.events, 'atMs', b.now, ...)",
     put: "redis.call('XADD', b.keys.events, 'MAXLEN', '=', 1000, b.revision .. '-' .. b.events, 'atMs', b.now, ...)",
   })),
 ];

@@ -143,13 +143,13 @@ export const SCRIPT_MUTANTS: readonly ScriptMutant[] = [
   {
     name: 'state-not-followed',
     about: 'a settlement does not let the state fall',
-    patches: [{ script: 'settle', find: 'follow_fill(b)\n  if latency_ms', put: 'if latency_ms' }],
+    patches: [{ script: 'settle', find: 'follow_fill(b)\n  tell_control', put: 'tell_control' }],
     faults: [],
   },
   {
     name: 'revision-not-raised',
     about: 'two calls share a place in the order',
-    patches: [{ script: 'settle', find: 'touch(b)\n  local flushed', put: 'local flushed' }],
+    patches: [{ script: 'settle', find: 'touch(b)\n  local probe', put: 'local probe' }],
     faults: [],
   },
 ];

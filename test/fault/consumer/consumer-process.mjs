@@ -5,28 +5,39 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BackpressureConsumer } from '@backpressure/consumer';
 import { defineBuffer } from '@backpressure/core';
 
-const { redisUrl, buffer, sink, flushMs, concurrency } = JSON.parse(process.argv[2]);
+const { redisUrl, buffer, sink, flushMs, blockMs, deadly, concurrency, paused } = JSON.parse(process.argv[2]);
+
+const tell = (message) => process.send?.(message);
+
+function block() {
+  const startMs = performance.now();
+  while (performance.now() - startMs < blockMs);
+}
 
 const consumer = new BackpressureConsumer(
   defineBuffer(buffer),
-  async (items) => {
+  async (items, { signal }) => {
+    if (items.includes(deadly)) process.kill(process.pid, 'SIGKILL');
+    signal.addEventListener('abort', () => tell({ kind: 'aborted', why: signal.reason.message }));
     appendFileSync(sink, `${items.join('\n')}\n`);
-    process.send?.({ kind: 'flushing', items: items.length });
+    tell({ kind: 'flushing', items: items.length });
+    block();
     await delay(flushMs);
   },
   { connection: redisUrl, concurrency },
 );
 for (const event of ['batch:flushed', 'batch:failed', 'lease:lost']) {
-  consumer.on(event, ({ batchId }) => process.send?.({ kind: event, batchId }));
+  consumer.on(event, ({ batchId }) => tell({ kind: event, batchId, leasesLost: consumer.metrics().leasesLost }));
 }
-consumer.on('error', (error) => process.stderr.write(`${String(error)}\n`));
+consumer.on('error', (error) => tell({ kind: 'error', why: String(error) }));
 const leave = async () => {
   await consumer.close();
   process.disconnect?.();
 };
 process.once('SIGTERM', () => void leave());
 process.on('message', (message) => {
-  if (message === 'close') void leave();
+  if (message === 'resume') consumer.resume();
 });
+if (paused) consumer.pause();
 await consumer.start();
-process.send?.({ kind: 'started' });
+tell({ kind: 'started' });

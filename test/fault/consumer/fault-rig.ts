@@ -13,7 +13,21 @@ import { bufferName } from '../../integration/consumer/feed.js';
 const program = fileURLToPath(new URL('./consumer-process.mjs', import.meta.url));
 
 interface Message {
-  readonly kind: 'started' | 'flushing' | 'batch:flushed' | 'batch:failed' | 'lease:lost';
+  readonly kind: 'started' | 'flushing' | 'aborted' | 'error' | 'batch:flushed' | 'batch:failed' | 'lease:lost';
+  /** Of a batch: how many leases the process has lost so far. */
+  readonly leasesLost?: number;
+}
+
+/** How a consumer process flushes. */
+interface ProcessOptions {
+  readonly flushMs?: number;
+  /** Its event loop stands still for so long in each flush. */
+  readonly blockMs?: number;
+  /** The item at whose sight it kills itself. */
+  readonly deadly?: unknown;
+  readonly concurrency?: number;
+  /** It takes nothing before it is told to. */
+  readonly paused?: boolean;
 }
 
 /** A consumer in a process of its own. */
@@ -30,12 +44,21 @@ export class ConsumerProcess {
     return this.#messages.filter((message) => message.kind === kind).length;
   }
 
+  /** How many leases it has lost, as it last said. */
+  get leasesLost(): number {
+    return Math.max(0, ...this.#messages.map((message) => message.leasesLost ?? 0));
+  }
+
   /** Waits until it has told of so many. */
   async saw(kind: Message['kind'], atLeast = 1): Promise<void> {
     const seen = () => {
       if (this.count(kind) < atLeast) throw new Error(`${this.count(kind)} of ${atLeast} "${kind}"`);
     };
     await vi.waitFor(seen, { timeout: 20_000, interval: 2 });
+  }
+
+  resume(): void {
+    this.child.send('resume');
   }
 
   signal(name: NodeJS.Signals): void {
@@ -52,8 +75,15 @@ export class ConsumerProcess {
   }
 }
 
-/** A buffer, a sink, and the processes that a test starts; all is gone when the test has finished. */
-export async function openFaultRig(redisUrl: string, options: Partial<BufferSpec<unknown>> = {}) {
+/**
+ * A buffer, a sink, and the processes that a test starts; all is gone when the test has finished. Tests that run at the same
+ * time give their own `onTestFinished`.
+ */
+export async function openFaultRig(
+  redisUrl: string,
+  options: Partial<BufferSpec<unknown>> = {},
+  finished: (end: () => Promise<void>) => void = onTestFinished,
+) {
   const spec: BufferSpec<unknown> = {
     name: bufferName(),
     maxBufferSize: 10_000,
@@ -75,7 +105,7 @@ export async function openFaultRig(redisUrl: string, options: Partial<BufferSpec
   const processes: ConsumerProcess[] = [];
   const consumers: BackpressureConsumer[] = [];
   await admin.status();
-  onTestFinished(async () => {
+  finished(async () => {
     await Promise.all(processes.map((process) => process.end('SIGKILL')));
     await Promise.all(consumers.map((consumer) => consumer.close({ timeoutMs: 1_000 })));
     await admin.destroy().catch(() => {});
@@ -89,8 +119,9 @@ export async function openFaultRig(redisUrl: string, options: Partial<BufferSpec
     store,
     admin,
     /** Starts a consumer in a process of its own, and waits until it has started. */
-    async spawn({ flushMs = 20, concurrency = 2 } = {}): Promise<ConsumerProcess> {
-      const child = fork(program, [JSON.stringify({ redisUrl, buffer: spec, sink, flushMs, concurrency })], {
+    async spawn(options: ProcessOptions = {}): Promise<ConsumerProcess> {
+      const own = { flushMs: 20, blockMs: 0, concurrency: 2, paused: false, ...options };
+      const child = fork(program, [JSON.stringify({ redisUrl, buffer: spec, sink, ...own })], {
         execArgv: [],
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });

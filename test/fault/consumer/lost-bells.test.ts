@@ -1,6 +1,8 @@
+import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { expect, inject, it, onTestFinished, vi } from 'vitest';
+import { expect, inject, it, vi } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
 import { openFaultRig } from './fault-rig.js';
 
 const redisUrl = inject('redisUrl');
@@ -15,8 +17,10 @@ function downstream() {
   return { seen, flush };
 }
 
-it('loses nothing and resumes when the queue is obliterated again and again under load', async () => {
-  const rig = await openFaultRig(redisUrl, { leaseMs: 15_000, flushTimeoutMs: 10_000 });
+it.concurrent('loses nothing and resumes when the queue is obliterated again and again under load', async ({
+  onTestFinished,
+}) => {
+  const rig = await openFaultRig(redisUrl, { leaseMs: 15_000, flushTimeoutMs: 10_000 }, onTestFinished);
   const { seen, flush } = downstream();
   const { consumer, errors } = await rig.consume(flush, { concurrency: 3 });
   const other = await rig.consume(flush, { concurrency: 3 });
@@ -45,8 +49,10 @@ it('loses nothing and resumes when the queue is obliterated again and again unde
   expect(ledgerImbalance).toBe(0);
 });
 
-it('serves without bells when they are lost but their ids are not, and then frees the ids', async () => {
-  const rig = await openFaultRig(redisUrl);
+it.concurrent('serves without bells when they are lost but their ids are not, and then frees the ids', async ({
+  onTestFinished,
+}) => {
+  const rig = await openFaultRig(redisUrl, {}, onTestFinished);
   const { seen, flush } = downstream();
   const redis = new Redis(redisUrl);
   onTestFinished(() => redis.disconnect());
@@ -77,8 +83,10 @@ it('serves without bells when they are lost but their ids are not, and then free
   );
 });
 
-it('goes on when an operator pauses the queue of the bells, with a bounded number of them waiting', async () => {
-  const rig = await openFaultRig(redisUrl);
+it.concurrent('goes on when an operator pauses the queue of the bells, with a bounded number of them waiting', async ({
+  onTestFinished,
+}) => {
+  const rig = await openFaultRig(redisUrl, {}, onTestFinished);
   const { flush } = downstream();
   const { consumer } = await rig.consume(flush, { concurrency: 2 });
   await consumer.queue?.pause();
@@ -87,4 +95,106 @@ it('goes on when an operator pauses the queue of the bells, with a bounded numbe
     await rig.empty();
   }
   expect(await consumer.queue?.getWaitingCount()).toBeLessThanOrEqual(2);
+});
+
+const thieves = {
+  'fails each': { processor: () => Promise.reject(new Error('stolen')) },
+  'lets each stall until BullMQ fails it': {
+    processor: () => new Promise<never>(() => {}),
+    lockDuration: 100,
+    lockRenewTime: 60_000,
+    stalledInterval: 50,
+    maxStalledCount: 1,
+  },
+};
+
+it.concurrent.for(Object.entries(thieves))(
+  'C9: a stranger who takes bells and %s costs a second and no item',
+  async ([, thief], context) => {
+    const { processor, ...options } = thief;
+    const rig = await openFaultRig(redisUrl, { leaseMs: 15_000, flushTimeoutMs: 10_000 }, context.onTestFinished);
+    const { seen, flush } = downstream();
+    const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
+    const stranger = new Worker('flush', processor, {
+      ...options,
+      connection,
+      prefix: `bp:{${rig.buffer.name}}`,
+      concurrency: 20,
+    });
+    stranger.on('error', () => {});
+    context.onTestFinished(async () => {
+      await stranger.close(true);
+      connection.disconnect();
+    });
+    const { consumer, errors } = await rig.consume(flush, { concurrency: 2 });
+    const { queue } = consumer;
+    for (let i = 0; i < 3; i++) {
+      const startMs = performance.now();
+      await feed(rig.store, numbers(40, i * 40));
+      await rig.empty();
+      expect(performance.now() - startMs).toBeLessThan(3_000);
+    }
+    await vi.waitFor(
+      async () => {
+        // BullMQ looks for stalled jobs once in 30 s, by the longest interval of its workers.
+        await connection.unlink(queue?.toKey('stalled-check') ?? '');
+        expect(await queue?.getFailedCount()).toBeGreaterThan(0);
+      },
+      { timeout: 10_000 },
+    );
+    expect(seen.size).toBe(120);
+    expect([...seen.values()].every((count) => count === 1)).toBe(true);
+    expect(errors).toEqual([]);
+    expect((await rig.admin.status()).ledgerImbalance).toBe(0);
+  },
+);
+
+it.concurrent('C9: bells that nobody rang take nothing', async ({ onTestFinished }) => {
+  const rig = await openFaultRig(redisUrl, { leaseMs: 15_000, flushTimeoutMs: 10_000 }, onTestFinished);
+  const { seen, flush } = downstream();
+  const { consumer } = await rig.consume(flush, { concurrency: 2 });
+  await feed(rig.store, numbers(40));
+  const bells = numbers(100).map(() => ({ name: 'bell' as const, data: { buffer: rig.buffer.name } }));
+  await consumer.queue?.addBulk(bells);
+  await vi.waitFor(() => expect(consumer.metrics().bells).toBeGreaterThan(100), { timeout: 10_000 });
+  await rig.empty();
+  expect(seen.size).toBe(40);
+  expect(consumer.metrics()).toMatchObject({ itemsFlushed: 40, failures: 0 });
+});
+
+it.concurrent('C10: the reply of moveToFinished lost again and again fails no batch', async ({ onTestFinished }) => {
+  const rig = await openFaultRig(redisUrl, { leaseMs: 15_000, flushTimeoutMs: 10_000 }, onTestFinished);
+  const { seen, flush } = downstream();
+  const proxy = await TcpProxy.start(redisUrl);
+  onTestFinished(() => proxy.close());
+  const { consumer } = await rig.consume(flush, { connection: proxy.url, concurrency: 2, sliceMs: 0 });
+  let fed = 0;
+  for (let losses = 0; losses < 4; losses++) {
+    let lost = false;
+    // The metrics are a key of that script alone.
+    void proxy.dropNextReply('metrics:completed').then(() => {
+      lost = true;
+    });
+    while (!lost) {
+      const startMs = performance.now();
+      await feed(rig.store, numbers(100, fed));
+      fed += 100;
+      await rig.empty();
+      expect(performance.now() - startMs).toBeLessThan(5_000);
+      expect(fed).toBeLessThan(10_000);
+    }
+  }
+  expect(seen.size).toBe(fed);
+  expect([...seen.values()].every((count) => count === 1)).toBe(true);
+  const { bells } = consumer.metrics();
+  await vi.waitFor(
+    async () => {
+      await feed(rig.store, [Math.random()]);
+      expect(consumer.metrics().bells).toBeGreaterThan(bells);
+    },
+    { timeout: 10_000, interval: 200 },
+  );
+  const { counters, ledgerImbalance } = await rig.admin.status();
+  expect(counters).toMatchObject({ leasesLost: 0, dead: 0, retried: 0 });
+  expect(ledgerImbalance).toBe(0);
 });

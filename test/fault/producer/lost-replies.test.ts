@@ -97,7 +97,7 @@ it('R1: a server that is killed and comes back: what was held is in once, and no
   await pushFor(3_000);
   await server.kill('SIGKILL');
   await pushFor(3_000);
-  await vi.waitFor(() => expect(producer.metrics().away).toBe(true));
+  await vi.waitFor(() => expect(producer.metrics().away).toBe(true), { timeout: 10_000 });
   await startServer(args, { port: server.port, dir: server.dir });
   const results = await Promise.all(pushes);
   expect(results.every((result) => result.accepted)).toBe(true);

@@ -76,11 +76,14 @@ test('a drain flushes everything while the intake is closed, and opens it again'
   const { admin, producer, consume } = openFleet();
   await producer.pushMany(numbers(500));
   const flushed = new Set<number>();
-  await consume((items) => {
+  const draining = new Promise<void>((resolve) => producer.on('state', ({ to }) => to === 'draining' && resolve()));
+  await consume(async (items) => {
+    await draining;
     for (const item of items) flushed.add(item);
   });
   const drained = admin.drain({ timeoutMs: 20_000 });
-  await vi.waitFor(() => expect(producer.state).toBe('draining'));
+  await draining;
+  expect(await producer.push(0)).toMatchObject({ accepted: false, reason: 'draining' });
   expect(await drained).toMatchObject({ drained: true, remaining: 0 });
   expect(flushed.size).toBe(500);
   expect(await producer.push(1)).toMatchObject({ accepted: true });

@@ -58,7 +58,7 @@ describe('the record', () => {
         },
         latencyMs: 1.5,
         jitter: 0.25,
-        minRetryDelayMs: 0,
+        retryAfterMs: 0,
         next: { batchId: 'c' },
       },
     ],
@@ -71,7 +71,7 @@ describe('the record', () => {
         settlement: { kind: 'failed', cause: 'all' },
         latencyMs: undefined,
         jitter: 0,
-        minRetryDelayMs: 20,
+        retryAfterMs: 20,
       },
     ],
   ])('turns a %s back into the request it was made of', async (name, descriptor, request) => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type BellContext, bellsToRing, quietMs, ringAfterMs } from '../../../packages/consumer/src/bells-to-ring.js';
 
-const vitals = { ready: 0, inFlightBatches: 0, permits: 64 };
-const idle: BellContext = { vitals, batchSize: 100, concurrency: 4, due: false, paced: false };
+const vitals = { ready: 0, batchSize: 100, inFlightBatches: 0, permits: 64 };
+const idle: BellContext = { vitals, concurrency: 4, due: false, paced: false };
 
 describe('bellsToRing', () => {
   it.each<[string, Partial<BellContext>, number]>([
@@ -11,18 +11,18 @@ describe('bellsToRing', () => {
     ['a full batch', { vitals: { ...vitals, ready: 100 } }, 1],
     ['a batch and an item', { vitals: { ...vitals, ready: 101 } }, 2],
     ['more batches than slots', { vitals: { ...vitals, ready: 10_000 } }, 4],
-    ['more batches than permits', { vitals: { ready: 10_000, inFlightBatches: 62, permits: 64 } }, 2],
-    ['no permit', { vitals: { ready: 10_000, inFlightBatches: 64, permits: 64 } }, 0],
+    ['more batches than permits', { vitals: { ...vitals, ready: 10_000, inFlightBatches: 62, permits: 64 } }, 2],
+    ['no permit', { vitals: { ...vitals, ready: 10_000, inFlightBatches: 64, permits: 64 } }, 0],
     [
       'more in flight than permits, after they were lowered',
-      { vitals: { ready: 500, inFlightBatches: 9, permits: 4 } },
+      { vitals: { ...vitals, ready: 500, inFlightBatches: 9, permits: 4 } },
       0,
     ],
     ['something may be due', { due: true }, 1],
     ['something may be due, beside a backlog', { due: true, vitals: { ...vitals, ready: 300 } }, 3],
     [
       'something may be due, without a permit',
-      { due: true, vitals: { ready: 500, inFlightBatches: 4, permits: 4 } },
+      { due: true, vitals: { ...vitals, ready: 500, inFlightBatches: 4, permits: 4 } },
       1,
     ],
     ['paced', { paced: true, vitals: { ...vitals, ready: 10_000 } }, 1],

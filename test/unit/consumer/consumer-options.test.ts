@@ -17,7 +17,7 @@ describe('a consumer that is made wrongly', () => {
       /concurrency: must be a whole number from 1 to 1000 \(got 0\)/,
       /sliceMs: must be a whole number from 0 to 10000 \(got 1.5\)/,
       /batchSize: is not an option \(got 3\)/,
-      /connection: give either a connection or a store/,
+      /connection: must be given, or else a store, and not both/,
     ]) {
       expect(make).toThrow(part);
     }

@@ -102,7 +102,7 @@ describe('settlements', () => {
     });
     rig.queue.push([1]);
     await rig.runSlice();
-    expect(rig.settlements[0]?.minRetryDelayMs).toBe(1_500);
+    expect(rig.settlements[0]?.retryAfterMs).toBe(1_500);
   });
 });
 

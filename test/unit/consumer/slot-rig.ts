@@ -26,6 +26,7 @@ export const VITALS: Vitals = {
   maxBufferBytes: undefined,
   inFlightBatches: 1,
   permits: 64,
+  batchSize: 100,
   intervalMs: 0,
   drainRate: 0,
   configVersion: 1,

@@ -62,6 +62,8 @@ describe('the law of the interval', () => {
     const control = { ...initialControl(DEFAULT_CONFIG), intervalMs: 500 };
     expect(controlUnder(control, { ...DEFAULT_CONFIG, maxFlushIntervalMs: 300 }).intervalMs).toBe(300);
     expect(controlUnder(control, { ...DEFAULT_CONFIG, minFlushIntervalMs: 700 }).intervalMs).toBe(700);
-    expect(controlUnder(control, { ...DEFAULT_CONFIG, control: { algorithm: 'fixed' } }).intervalMs).toBe(100);
+    expect(
+      controlUnder(control, { ...DEFAULT_CONFIG, control: { algorithm: 'fixed', mode: 'enforce' } }).intervalMs,
+    ).toBe(100);
   });
 });

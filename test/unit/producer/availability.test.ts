@@ -205,6 +205,45 @@ describe('onUnavailable hold', () => {
     expect(await taker.collect(3)).toEqual(['a', 'b', 'c']);
   });
 
+  it('sends what is held in order, whichever call failed first, and nothing new before it', async () => {
+    const { producer, store, taker } = rig({}, { onUnavailable: 'hold', sessions: 4 });
+    await producer.open();
+    const pushes: Promise<unknown>[] = [];
+    const push = async (item: string) => {
+      pushes.push(producer.push(item));
+      await settle();
+    };
+    for (let i = 0; i < 10; i++) store.failNext('push', away('unknown'));
+    for (const item of ['a', 'b', 'c', 'd', 'e', 'f']) await push(item);
+    await vi.waitFor(() => expect(store.pushes().length).toBeGreaterThan(6));
+    await push('g');
+    for (const result of await Promise.all(pushes)) expect(result).toMatchObject({ accepted: true });
+    expect(await taker.collect(7)).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
+  });
+
+  it('holds no more than its bytes, and no push is late to hear so', async () => {
+    const { producer, store } = rig({}, { onUnavailable: 'hold', maxPendingBytes: 100 });
+    await producer.open();
+    store.failNext('push', away('not_sent'));
+    const first = producer.push('x'.repeat(60));
+    await vi.waitFor(() => expect(producer.metrics().away).toBe(true));
+    expect(await producer.push('y'.repeat(41))).toMatchObject({ accepted: false, reason: 'unavailable' });
+    expect(producer.metrics()).toMatchObject({ pendingBytes: 60, refusedLocally: { pending_full: 1 } });
+    expect(await first).toMatchObject({ accepted: true });
+  });
+
+  it('tells when Redis is away, and when it is back', async () => {
+    const { producer, store } = rig({}, { onUnavailable: 'hold' });
+    const events: string[] = [];
+    producer.on('away', ({ cause }) => events.push(`away ${cause.outcome}`));
+    producer.on('back', ({ awayMs, pendingItems }) => events.push(`back ${awayMs > 50} ${pendingItems}`));
+    await producer.open();
+    for (let i = 0; i < 3; i++) store.failNext('push', away('not_sent'));
+    await producer.push('a');
+    await producer.push('b');
+    expect(events).toEqual(['away not_sent', 'back true 1']);
+  });
+
   it('holds from the first push on', async () => {
     const { producer, store } = rig({}, { onUnavailable: 'hold' });
     vi.spyOn(store, 'configure').mockRejectedValueOnce(away('not_sent'));
@@ -222,5 +261,6 @@ describe('onUnavailable hold', () => {
     await producer.close({ timeoutMs: 20 });
     expect(await sent).toMatchObject({ outcome: 'unknown', token: { seq: 1, index: 0 } });
     expect(await unsent).toMatchObject({ code: 'BP_CLOSED' });
+    expect(producer.metrics()).toMatchObject({ unknown: 1, refusedLocally: { closed: 1, unavailable: 1 } });
   });
 });

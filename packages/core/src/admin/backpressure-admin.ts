@@ -1,17 +1,23 @@
-import * as z from 'zod';
+import type { CallBudget } from '../buffer/call-budget.js';
 import { BufferClient, type StoreOptions } from '../buffer/client.js';
 import type { BufferDefinition } from '../buffer/definition.js';
-import { awaitDrain, type DrainResult } from '../buffer/drain.js';
+import { awaitDrain, type DrainResult, parseDrainOptions } from '../buffer/drain.js';
 import { type BufferStatus, statusOf } from '../buffer/status.js';
-import { checkInput } from '../domain/check-input.js';
 import { type BackpressureConfig, type BackpressureOptions, checkOptions, completeConfig } from '../domain/config.js';
 import { statedFields } from '../domain/config-fields.js';
 import { ProtocolError } from '../domain/errors.js';
 import type { Lane } from '../domain/lane.js';
-import type { RepairReply, StoreEvent } from '../domain/store-port.js';
+import type { CallOptions, RedriveRequest, RepairReply, StoreEvent } from '../domain/store-port.js';
+import {
+  checkAdmin,
+  PAGE,
+  parseEventsOptions,
+  parseIds,
+  parseLettersOptions,
+  parsePauseOptions,
+} from './admin-options.js';
 
 const MAX_PATCH_ATTEMPTS = 20;
-const PAGE = 1000;
 
 /** A dead letter as an operator sees it. */
 export interface DeadLetterEntry<T> {
@@ -27,34 +33,26 @@ export interface DeadLetterEntry<T> {
   readonly lastFailedAtMs: number;
 }
 
-const drainSchema = z.strictObject({ timeoutMs: z.int().min(0).max(86_400_000).default(60_000) });
-const pauseSchema = z.strictObject({ intake: z.boolean().optional(), flush: z.boolean().optional() });
-const PAGE_SIZE = `must be a whole number from 1 to ${PAGE}`;
-const pageSize = z.int({ error: PAGE_SIZE }).min(1, { error: PAGE_SIZE }).max(PAGE, { error: PAGE_SIZE }).default(100);
-const streamId = z.string().regex(/^\d{1,20}-\d{1,20}$/, { error: 'must be an id such as 12-0' });
-const pageSchema = z.strictObject({ limit: pageSize, before: streamId.optional() });
-const eventsSchema = z.strictObject({ limit: pageSize, after: streamId.optional() });
-const idsSchema = z.array(streamId, { error: 'must be a list of ids' }).optional();
-
 /** Watches and steers one buffer for the whole fleet. */
 export class BackpressureAdmin<T = unknown> {
   readonly #client: BufferClient<T>;
 
-  /** @throws ConfigError for a connection that can't be used */
+  /** @throws ConfigError that lists every fault, and for a connection that can't be used */
   constructor(buffer: BufferDefinition<T>, options: StoreOptions) {
+    checkAdmin(buffer, options);
     this.#client = new BufferClient(buffer, options);
   }
 
   /** Everything about the buffer at one instant. */
   async status(): Promise<BufferStatus> {
-    await this.#client.open();
-    return statusOf(this.#client.definition.name, await this.#client.store.snapshot());
+    const budget = await this.#open();
+    return statusOf(this.#client.definition.name, await this.#client.store.snapshot(budget.left));
   }
 
   /** The configuration in force. */
   async config(): Promise<BackpressureConfig> {
-    await this.#client.open();
-    return (await this.#client.store.config())?.config ?? this.#client.config;
+    const budget = await this.#open();
+    return (await this.#client.store.config(budget.left))?.config ?? this.#client.config;
   }
 
   /**
@@ -66,29 +64,29 @@ export class BackpressureAdmin<T = unknown> {
   async configure(patch: BackpressureOptions): Promise<BackpressureConfig> {
     const subject = `The change of buffer "${this.#client.definition.name}"`;
     checkOptions(patch, subject);
-    await this.#client.open();
+    const budget = await this.#open();
     for (let attempt = 0; attempt < MAX_PATCH_ATTEMPTS; attempt++) {
-      const stored = await this.#client.store.config();
+      const stored = await this.#client.store.config(budget.left);
       if (stored === undefined) throw new ProtocolError(`Buffer "${this.#client.definition.name}" is not declared.`);
       const config = completeConfig(merge(stored.config, patch), subject, patch);
       const request = { action: 'patch', fields: statedFields(patch), expectedVersion: stored.version } as const;
-      if ((await this.#client.store.configure(request)).kind === 'ok') return config;
+      if ((await this.#client.store.configure(request, budget.left)).kind === 'ok') return config;
     }
     throw new ProtocolError('Others keep changing the configuration; try again.');
   }
 
   /** Pauses the intake, the flush, or both (the default) for the whole fleet, until `resume`. */
   async pause(options: { readonly intake?: boolean; readonly flush?: boolean } = {}): Promise<void> {
-    const { intake, flush } = checkInput(pauseSchema, options, 'The options of pause');
+    const { intake, flush } = parsePauseOptions(options);
     const both = intake === undefined && flush === undefined;
-    await this.#client.open();
-    await this.#client.store.gate({ action: 'pause', intake: intake ?? both, flush: flush ?? both });
+    const budget = await this.#open();
+    await this.#client.store.gate({ action: 'pause', intake: intake ?? both, flush: flush ?? both }, budget.left);
   }
 
-  /** Ends every pause, and a drain. */
+  /** Ends every pause, a drain, and what the downstream asked for; closes the circuit breaker. */
   async resume(): Promise<void> {
-    await this.#client.open();
-    await this.#client.store.gate({ action: 'resume' });
+    const budget = await this.#open();
+    await this.#client.store.gate({ action: 'resume' }, budget.left);
   }
 
   /**
@@ -97,14 +95,14 @@ export class BackpressureAdmin<T = unknown> {
    * or on `resume`, even if this process dies.
    */
   async drain(options: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
-    const { timeoutMs } = checkInput(drainSchema, options, 'The options of drain');
+    const { timeoutMs } = parseDrainOptions(options);
     return awaitDrain(this.#client, timeoutMs);
   }
 
   /** Deletes what waits, and counts it as purged; batches in flight go on. Returns how many items it deleted. */
   async purge(): Promise<number> {
-    await this.#client.open();
-    return (await this.#client.store.purge()).purged;
+    const budget = await this.#open();
+    return (await this.#client.store.purge(budget.left)).purged;
   }
 
   /**
@@ -113,16 +111,16 @@ export class BackpressureAdmin<T = unknown> {
    * books were damaged is flushed again. Harmless on a buffer that is in order. It looks at every item.
    */
   async repair(): Promise<Omit<RepairReply, 'vitals'>> {
-    await this.#client.open();
-    const { lost, found, setAside } = await this.#client.store.repair();
+    const budget = await this.#open();
+    const { lost, found, setAside } = await this.#client.store.repair(budget.left);
     return { lost, found, setAside };
   }
 
-  /** State transitions and control decisions, oldest first; the last 1,000 are kept. */
+  /** State transitions and control decisions, oldest first, up to 1,000 (default 100); the last 1,000 are kept. */
   async events(options: { readonly after?: string; readonly limit?: number } = {}): Promise<StoreEvent[]> {
-    const { after, limit } = checkInput(eventsSchema, options, 'The options of events');
-    await this.#client.open();
-    return this.#client.store.events({ limit, ...(after === undefined ? {} : { after }) });
+    const { after, limit } = parseEventsOptions(options);
+    const budget = await this.#open();
+    return this.#client.store.events({ limit, ...(after === undefined ? {} : { after }) }, budget.left);
   }
 
   /** Items that were given up: list them, put them back, or delete them. */
@@ -131,9 +129,10 @@ export class BackpressureAdmin<T = unknown> {
     list: async (
       options: { readonly limit?: number; readonly before?: string } = {},
     ): Promise<DeadLetterEntry<T>[]> => {
-      const { limit, before } = checkInput(pageSchema, options, 'The options of deadLetters.list');
-      await this.#client.open();
-      const letters = await this.#client.store.deadLetters({ limit, ...(before === undefined ? {} : { before }) });
+      const { limit, before } = parseLettersOptions(options);
+      const budget = await this.#open();
+      const page = { limit, ...(before === undefined ? {} : { before }) };
+      const letters = await this.#client.store.deadLetters(page, budget.left);
       return letters.map(({ item, ...letter }) => ({
         ...letter,
         itemId: item.id,
@@ -160,25 +159,40 @@ export class BackpressureAdmin<T = unknown> {
     await this.#client.close();
   }
 
+  /** As many calls as it takes, each with the deadline of one; only the first shares its own with the opening. */
   async #redrive(action: 'redrive' | 'discard', given: readonly string[] | undefined): Promise<number> {
-    const ids = checkInput(idsSchema, given, `The ids of deadLetters.${action}`);
-    await this.#client.open();
+    const ids = parseIds(given, action);
+    const budget = await this.#open();
     const { store } = this.#client;
+    let call: CallOptions = budget.left;
+    const redrive = async (request: RedriveRequest) => {
+      const reply = await store.redrive(request, call);
+      call = {};
+      return reply;
+    };
     let total = 0;
     if (ids !== undefined) {
       for (let first = 0; first < ids.length; first += PAGE) {
-        total += (await store.redrive({ action, ids: ids.slice(first, first + PAGE) })).count;
+        total += (await redrive({ action, ids: ids.slice(first, first + PAGE) })).count;
       }
       return total;
     }
     // No more than there are now: what fails again meanwhile is not driven round in circles.
-    let left = (await store.snapshot()).deadLetters;
+    let left = (await store.snapshot(call)).deadLetters;
+    call = budget.left;
     while (left > 0) {
-      const { count, remaining } = await store.redrive({ action });
+      const { count, remaining } = await redrive({ action });
       total += count;
       left = count === 0 ? 0 : Math.min(left - count, remaining);
     }
     return total;
+  }
+
+  /** Opens the buffer, and returns what is left of the deadline for the rest. */
+  async #open(): Promise<CallBudget> {
+    const budget = this.#client.budget();
+    await this.#client.open(budget.left);
+    return budget;
   }
 
   #decoded(payload: string): T | undefined {

@@ -4,12 +4,14 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BackpressureConfig } from '../domain/config.js';
 import { configFields, statedFields } from '../domain/config-fields.js';
+import type { ControlDecision } from '../domain/control/fleet-control.js';
 import { ClosedError, ConfigMismatchError } from '../domain/errors.js';
 import type { BackpressureState } from '../domain/state.js';
 import type { BufferStore, CallOptions, FleetNode, Signal, Vitals } from '../domain/store-port.js';
 import type { ConnectionInput } from '../redis/connection.js';
 import { openRedisStore } from '../redis/open-redis-store.js';
-import type { RedisStoreOptions } from '../redis/store-options.js';
+import { DEFAULT_DEADLINE_MS, type RedisStoreOptions } from '../redis/store-options.js';
+import { CallBudget } from './call-budget.js';
 import type { BufferDefinition } from './definition.js';
 
 const HEARTBEAT_MS = 2_000;
@@ -34,6 +36,8 @@ interface ClientEvents {
   state: [change: { readonly from: BackpressureState; readonly to: BackpressureState; readonly stateEpoch: number }];
   /** The shared flush interval changed. */
   interval: [change: { readonly fromMs: number; readonly toMs: number }];
+  /** The control loop has decided, in whichever process. */
+  control: [decision: ControlDecision];
   config: [config: BackpressureConfig];
   signal: [signal: Signal];
   error: [error: unknown];
@@ -49,6 +53,7 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
   /** This process, as the fleet sees it; an admin is not on the list. */
   readonly node: FleetNode | undefined;
   readonly #ownsStore: boolean;
+  readonly #deadlineMs: number;
   #config: BackpressureConfig;
   #configVersion = 0;
   #reloading = false;
@@ -57,6 +62,7 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
   #state: BackpressureState = 'normal';
   #stateEpoch = 0;
   #opening: Promise<void> | undefined;
+  #subscribing: Promise<void> | undefined;
   #unsubscribe: (() => Promise<void>) | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #closed = false;
@@ -66,6 +72,7 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
     this.definition = definition;
     this.#config = definition.config;
     this.#ownsStore = options.store === undefined;
+    this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
     this.store = options.store ?? openRedisStore(definition.name, options.connection, options);
     this.node = node && { ...node, id: nodeId() };
   }
@@ -85,14 +92,20 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
     return this.#state;
   }
 
+  /** For a call that needs several of the store: together they get the deadline of one. */
+  budget(call: CallOptions = {}): CallBudget {
+    return new CallBudget({ deadlineMs: this.#deadlineMs, ...call });
+  }
+
   /**
-   * Declares the definition and listens to the signals. Called again it does nothing; after a failure it tries again.
+   * Declares the definition and listens to the signals, all within one deadline. Called again it does nothing; after a
+   * failure it tries again.
    *
    * @throws ConfigMismatchError, StoreUnavailableError, ConfigError (a server that can't be used)
    */
   async open(call?: CallOptions): Promise<void> {
     if (this.#closed) throw new ClosedError(`Buffer "${this.definition.name}"`);
-    this.#opening ??= this.#open(call).catch((error: unknown) => {
+    this.#opening ??= this.#open(this.budget(call)).catch((error: unknown) => {
       this.#opening = undefined;
       throw error;
     });
@@ -137,7 +150,7 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
     if (this.#ownsStore) await this.store.close().catch(() => {});
   }
 
-  async #open(call?: CallOptions): Promise<void> {
+  async #open(budget: CallBudget): Promise<void> {
     const { definition, store } = this;
     const reply = await store.configure(
       {
@@ -146,15 +159,30 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
         complete: configFields(definition.config),
         onConfigMismatch: definition.onConfigMismatch,
       },
-      call,
+      budget.left,
     );
     if (reply.kind === 'mismatch') throw new ConfigMismatchError(definition.name, reply.mismatches);
-    await this.#readConfig(call);
-    this.#unsubscribe ??= await store.subscribe((signal) => this.#onSignal(signal));
-    await this.#beat(call);
+    await this.#readConfig(budget.left);
+    await this.#subscribe(budget);
+    await this.#beat(budget.left);
     if (this.node === undefined || this.#closed) return;
     this.#heartbeat = setInterval(() => void this.#beat().catch((error: unknown) => this.report(error)), HEARTBEAT_MS);
     this.#heartbeat.unref();
+  }
+
+  /** It goes on when the time is over: signals may be lost anyway, and an opening that is tried again finds it. */
+  async #subscribe(budget: CallBudget): Promise<void> {
+    this.#subscribing ??= this.store
+      .subscribe((signal) => this.#onSignal(signal))
+      .then((unsubscribe) => {
+        this.#unsubscribe = unsubscribe;
+      });
+    try {
+      await Promise.race([this.#subscribing, delay(budget.leftMs, undefined, { ref: false })]);
+    } catch (error) {
+      this.#subscribing = undefined;
+      throw error;
+    }
   }
 
   async #beat(call?: CallOptions): Promise<void> {
@@ -164,6 +192,7 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
 
   #onSignal(signal: Signal): void {
     if (signal.kind === 'state') this.#observeState(signal.state, signal.stateEpoch);
+    else if (signal.kind === 'control') this.emit('control', signal.decision);
     else if (signal.kind === 'config' && signal.version > this.#configVersion) this.#reload();
     this.emit('signal', signal);
   }

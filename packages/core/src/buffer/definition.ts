@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { readOptions } from '../domain/check-input.js';
 import type { BackpressureConfig, BackpressureOptions } from '../domain/config.js';
 import { parseOptions } from '../domain/config.js';
 import { ConfigError, InvalidItemError } from '../domain/errors.js';
@@ -49,7 +50,8 @@ export function defineBuffer<T = unknown>(spec: BufferSpec<T>): BufferDefinition
       { option: '(the whole)', message: 'must be an object', received: spec },
     ]);
   }
-  const { name, schema, codec = json as Codec<T>, onConfigMismatch = 'error', ...options } = spec;
+  const read = readOptions(spec, 'The buffer definition') as BufferSpec<T>;
+  const { name, schema, codec = json as Codec<T>, onConfigMismatch = 'error', ...options } = read;
   const faults = [
     ...fault(typeof name === 'string' && NAME.test(name), 'name', `must match ${NAME.source}`, name),
     ...fault(

@@ -1,7 +1,19 @@
+import * as z from 'zod';
+import { checkInput, wholeNumber } from '../domain/check-input.js';
 import type { BufferClient } from './client.js';
 
 /** How often to look whether the drain is over when no signal says so. */
 const LOOK_MS = 250;
+
+const drainSchema = z.strictObject(
+  { timeoutMs: wholeNumber(0, 86_400_000).default(60_000) },
+  { error: 'must be an object { timeoutMs? }' },
+);
+
+/** @throws ConfigError */
+export function parseDrainOptions(options: unknown): { readonly timeoutMs: number } {
+  return checkInput(drainSchema, options, 'The options of drain');
+}
 
 /** How a drain ended. */
 export interface DrainResult {
@@ -18,8 +30,9 @@ export interface DrainResult {
  */
 export async function awaitDrain<T>(client: BufferClient<T>, timeoutMs: number): Promise<DrainResult> {
   const startMs = performance.now();
-  await client.open();
-  let vitals = await client.store.gate({ action: 'drain', timeoutMs });
+  const budget = client.budget();
+  await client.open(budget.left);
+  let vitals = await client.store.gate({ action: 'drain', timeoutMs }, budget.left);
   const epoch = vitals.stateEpoch;
   client.observe(vitals);
   while (vitals.state === 'draining') {

@@ -1,9 +1,10 @@
+import { type Forecast, forecast } from '../domain/forecast.js';
 import type { Lane } from '../domain/lane.js';
 import { type BackpressureState, utilizationOf } from '../domain/state.js';
-import type { Counters, FleetNode, Snapshot } from '../domain/store-port.js';
+import type { ControlSnapshot, Counters, FleetNode, Snapshot } from '../domain/store-port.js';
 
 /** A buffer at one instant, for people and programs that watch it. */
-export interface BufferStatus {
+export interface BufferStatus extends Forecast {
   readonly name: string;
   readonly state: BackpressureState;
   /** Since when, in ms since 1970 by Redis' clock. */
@@ -26,11 +27,15 @@ export interface BufferStatus {
   /** The largest size ever. */
   readonly maxSize: number;
   readonly oldestAgeMs: number;
+  /** Items admitted per second, lately. */
+  readonly intakeRate: number;
   /** Items that leave per second, lately. */
   readonly drainRate: number;
-  /** At that rate; undefined while nothing leaves. */
-  readonly secondsToDrain: number | undefined;
+  /** Batches that may be in flight at once, and items of a full one: what is in force now. */
+  readonly permits: number;
+  readonly batchSize: number;
   readonly intervalMs: number;
+  readonly control: ControlSnapshot;
   readonly lastFlushLatencyMs: number;
   readonly waiters: number;
   readonly deadLetters: number;
@@ -49,13 +54,31 @@ export interface BufferStatus {
 /** Puts a snapshot into the words of an operator. Pure. */
 export function statusOf(name: string, snapshot: Snapshot): BufferStatus {
   const { vitals, counters, nowMs: _now, drainUntilMs: _drain, ...rest } = snapshot;
-  const { size, drainRate } = vitals;
+  const { state, size, drainRate, permits, batchSize } = vitals;
+  const consumers = rest.nodes.filter(({ role }) => role === 'consumer').length;
+  const { control, slots, intakeRate } = rest;
   return {
     name,
     ...rest,
+    ...forecast({
+      state,
+      size,
+      capacity: vitals.maxBufferSize,
+      intakeRate,
+      drainRate,
+      consumers,
+      slots,
+      permits,
+      batchSize,
+      latencyMs: control.latencyMs > 0 ? control.latencyMs : rest.lastFlushLatencyMs,
+      learning: control.learning,
+      broken: control.breaker !== 'closed',
+    }),
     counters,
-    state: vitals.state,
+    state,
     size,
+    permits,
+    batchSize,
     ready: vitals.ready,
     inFlightBatches: vitals.inFlightBatches,
     capacity: vitals.maxBufferSize,
@@ -63,7 +86,6 @@ export function statusOf(name: string, snapshot: Snapshot): BufferStatus {
     capacityBytes: vitals.maxBufferBytes,
     utilization: utilizationOf(vitals),
     drainRate,
-    secondsToDrain: size === 0 ? 0 : drainRate > 0 ? size / drainRate : undefined,
     intervalMs: vitals.intervalMs,
     ledgerImbalance: ledgerImbalanceOf(snapshot),
     configVersion: vitals.configVersion,

@@ -1,5 +1,40 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import { ConfigError, type ConfigFault } from './errors.js';
+
+/** How a fault of the whole input is named. */
+const WHOLE = '(the whole)';
+
+/** A whole number within a range, which its error states. */
+export const wholeNumber = (min: number, max: number) => {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+};
+
+/** One of some words, which its error lists. */
+export const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.enum(values, { error: `must be one of ${values.join(', ')}` });
+
+/** True or false, and nothing that stands for it. */
+export const flag = () => z.boolean({ error: 'must be true or false' });
+
+/**
+ * A copy of the own properties of what a caller gave, as getters and proxies may throw, or say something else each time.
+ * What is no object is returned as it is, for its schema to refuse.
+ *
+ * @throws ConfigError when it can't be read
+ */
+export function readOptions(input: unknown, subject: string): unknown {
+  try {
+    if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
+    return { ...input };
+  } catch (cause) {
+    throw new ConfigError(subject, [unreadable(input)], { cause });
+  }
+}
+
+function unreadable(received: unknown): ConfigFault {
+  return { option: WHOLE, message: 'must be an object whose options can be read', received };
+}
 
 /**
  * Checks what a caller gave.
@@ -11,8 +46,9 @@ export function checkInput<Schema extends z.ZodType>(
   input: unknown,
   subject: string,
 ): z.output<Schema> {
-  const parsed = schema.safeParse(input);
-  if (!parsed.success) throw new ConfigError(subject, faultsOf(parsed.error, input));
+  const options = readOptions(input, subject);
+  const parsed = schema.safeParse(options);
+  if (!parsed.success) throw new ConfigError(subject, faultsOf(parsed.error, options));
   return parsed.data;
 }
 
@@ -22,7 +58,7 @@ export function faultsOf(error: z.ZodError, input: unknown): ConfigFault[] {
     const unknown = issue.code === 'unrecognized_keys';
     const paths = unknown ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
     return paths.map((path) => ({
-      option: path.map(String).join('.') || '(the whole)',
+      option: path.map(String).join('.') || WHOLE,
       message: unknown ? 'is not an option' : issue.message,
       received: valueAt(input, path),
     }));

@@ -9,9 +9,10 @@ export type ConfigFields = Readonly<Record<string, string>>;
 const NESTED = {
   shed: ['elevated', 'critical'],
   backoff: ['type', 'delayMs', 'maxDelayMs'],
-  control: ['algorithm'],
+  control: ['algorithm', 'mode'],
+  breaker: ['enabled', 'failureRatio', 'minFlushes', 'windowMs', 'cooldownMs', 'maxCooldownMs'],
 } as const;
-const OPTIONAL = ['maxBufferBytes', 'maxItemAgeMs', 'maxBatchSize'] as const;
+const OPTIONAL = ['maxBufferBytes', 'maxItemAgeMs', 'maxBatchSize', 'maxFlushesPerSecond'] as const;
 const FLAT = [...Object.keys(DEFAULT_CONFIG).filter((option) => !(option in NESTED)), ...OPTIONAL];
 
 /** Every field name, in the order in which they are stored. */
@@ -61,9 +62,7 @@ function fieldText(value: unknown): string {
   return value === undefined ? '' : String(value);
 }
 
-const BOOLEANS: ReadonlySet<string> = new Set(
-  Object.entries(DEFAULT_CONFIG).flatMap(([option, value]) => (typeof value === 'boolean' ? [option] : [])),
-);
+const BOOLEANS: ReadonlySet<string> = new Set(['deadLetterEvictions', 'breaker.enabled']);
 
 function fieldValue(name: string, text: string): unknown {
   if (BOOLEANS.has(name)) return text === '1';

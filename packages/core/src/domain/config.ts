@@ -1,19 +1,13 @@
 import * as z from 'zod';
-import { checkInput } from './check-input.js';
+import { checkInput, oneOf, readOptions, wholeNumber } from './check-input.js';
 import { ConfigError, type ConfigFault } from './errors.js';
 import { LANES } from './lane.js';
 
 /** The largest delay that Node's timers take, about 24.8 days. */
 const MAX_TIMER_MS = 2_147_483_647;
 
-const wholeNumber = (min: number, max: number) => {
-  const message = `must be a whole number from ${min} to ${max}`;
-  return z.int({ error: message }).min(min, { error: message }).max(max, { error: message });
-};
 const share = (text: string, check: (value: number) => boolean) =>
   z.number({ error: text }).refine(check, { error: text });
-const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
-  z.enum(values, { error: `must be one of ${values.join(', ')}` });
 
 /** The options of a buffer. Each is a limit or a policy of the whole fleet, and lives in Redis. */
 const shape = {
@@ -28,7 +22,10 @@ const shape = {
   sampleRate: wholeNumber(1, 1_000_000),
   maxBlockTimeMs: wholeNumber(0, MAX_TIMER_MS),
   shed: z
-    .strictObject({ elevated: oneOf(LANES).optional(), critical: oneOf(LANES).optional() }, { error: shedError })
+    .strictObject(
+      { elevated: oneOf(LANES).optional(), critical: oneOf(LANES).optional() },
+      objectError('{ elevated?, critical? }'),
+    )
     .optional(),
   deadLetterEvictions: z.boolean({ error: 'must be true or false' }),
   batchSize: wholeNumber(1, 1000),
@@ -46,22 +43,38 @@ const shape = {
       delayMs: wholeNumber(0, 86_400_000).default(1000),
       maxDelayMs: wholeNumber(0, 86_400_000).default(60_000),
     },
-    {
-      error: (issue) =>
-        issue.code === 'unrecognized_keys' ? 'an unknown option' : 'must be an object { type, delayMs, maxDelayMs }',
-    },
+    objectError('{ type, delayMs, maxDelayMs }'),
   ),
   deadLetterLimit: wholeNumber(0, 10_000_000),
   control: z.strictObject(
-    { algorithm: oneOf(['interval', 'fixed']).default('interval') },
     {
-      error: (issue) => (issue.code === 'unrecognized_keys' ? 'an unknown option' : 'must be an object { algorithm }'),
+      algorithm: oneOf(['elastic', 'interval', 'fixed']).default('elastic'),
+      mode: oneOf(['enforce', 'observe']).default('enforce'),
     },
+    objectError('{ algorithm, mode }'),
   ),
+  breaker: z.strictObject(
+    {
+      enabled: z.boolean({ error: 'must be true or false' }).default(true),
+      failureRatio: share('must be a number above 0, at most 1', (value) => value > 0 && value <= 1).default(0.5),
+      minFlushes: wholeNumber(1, 100_000).default(20),
+      windowMs: wholeNumber(100, 3_600_000).default(10_000),
+      cooldownMs: wholeNumber(10, 3_600_000).default(1_000),
+      maxCooldownMs: wholeNumber(10, 3_600_000).default(30_000),
+    },
+    objectError('{ enabled, failureRatio, minFlushes, windowMs, cooldownMs, maxCooldownMs }'),
+  ),
+  maxFlushesPerSecond: share(
+    'must be a number from 0.001 to 1000000',
+    (value) => value >= 0.001 && value <= 1_000_000,
+  ).optional(),
 };
 
-function shedError(issue: { code?: string | undefined }): string {
-  return issue.code === 'unrecognized_keys' ? 'an unknown option' : 'must be an object { elevated?, critical? }';
+function objectError(form: string) {
+  return {
+    error: (issue: { code?: string | undefined }) =>
+      issue.code === 'unrecognized_keys' ? 'an unknown option' : `must be an object ${form}`,
+  };
 }
 
 const unknownOption = {
@@ -97,7 +110,15 @@ export const DEFAULT_CONFIG: BackpressureConfig = {
   maxAttempts: 5,
   backoff: { type: 'exponential', delayMs: 1_000, maxDelayMs: 60_000 },
   deadLetterLimit: 10_000,
-  control: { algorithm: 'interval' },
+  control: { algorithm: 'elastic', mode: 'enforce' },
+  breaker: {
+    enabled: true,
+    failureRatio: 0.5,
+    minFlushes: 20,
+    windowMs: 10_000,
+    cooldownMs: 1_000,
+    maxCooldownMs: 30_000,
+  },
 };
 
 /**
@@ -106,7 +127,7 @@ export const DEFAULT_CONFIG: BackpressureConfig = {
  * @throws ConfigError that lists every fault.
  */
 export function checkOptions(stated: unknown, subject: string): BackpressureOptions {
-  return checkInput(statedSchema, withoutUndefined(stated), subject) as BackpressureOptions;
+  return checkInput(statedSchema, withoutUndefined(readOptions(stated, subject)), subject) as BackpressureOptions;
 }
 
 /**
@@ -159,6 +180,7 @@ function crossFaults(config: BackpressureConfig): ConfigFault[] {
   );
   rule(c.leaseMs > c.flushTimeoutMs, 'leaseMs', `must be above flushTimeoutMs, which is ${c.flushTimeoutMs}`);
   rule(c.backoff.delayMs <= c.backoff.maxDelayMs, 'backoff', 'delayMs must be at most maxDelayMs');
+  rule(c.breaker.cooldownMs <= c.breaker.maxCooldownMs, 'breaker', 'cooldownMs must be at most maxCooldownMs');
   return faults;
 }
 

@@ -42,7 +42,10 @@ export interface FlushContext {
   readonly meta: readonly FlushItemMeta[];
   /** These items are done, whatever becomes of the rest. */
   readonly ack: (indexes: Iterable<number>) => void;
-  /** The downstream asks for a pause: if the flush fails, its items are not tried again before this time. */
+  /**
+   * The downstream asks for a pause (429, `Retry-After`), of 0 to 3,600,000 ms: the whole fleet takes nothing before. If
+   * the flush then fails, its items come back without an attempt counted.
+   */
   readonly retryAfter: (ms: number) => void;
 }
 

@@ -1,4 +1,5 @@
 import type { BackpressureConfig } from './config.js';
+import { lawRules } from './control/in-force.js';
 import { EMPTY_HISTOGRAM, type LatencyHistogram, medianLatencyMs, withLatency } from './latency-histogram.js';
 
 /**
@@ -36,10 +37,15 @@ export function initialControl(config: BackpressureConfig): IntervalControl {
   return { intervalMs: config.minFlushIntervalMs, epochStartMs: 0, latencies: EMPTY_HISTOGRAM };
 }
 
-/** The control under a changed configuration: `fixed` keeps the shortest interval, `interval` moves into the limits. */
+/** The control under a changed configuration: a law moves into the limits; where none rules, the shortest interval. */
 export function controlUnder(control: IntervalControl, config: BackpressureConfig): IntervalControl {
-  const fixed = config.control.algorithm === 'fixed';
-  return { ...control, intervalMs: fixed ? config.minFlushIntervalMs : clamped(control.intervalMs, config) };
+  const ruled = config.control.algorithm === 'interval' || lawRules(config);
+  return { ...control, intervalMs: ruled ? clamped(control.intervalMs, config) : config.minFlushIntervalMs };
+}
+
+/** Under another algorithm what was seen says nothing. */
+export function withoutSamples(control: IntervalControl): IntervalControl {
+  return { ...control, epochStartMs: 0, latencies: EMPTY_HISTOGRAM };
 }
 
 /**

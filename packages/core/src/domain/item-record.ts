@@ -36,6 +36,8 @@ export interface ItemMeta {
 /** A decoded record. */
 export interface ItemRecord extends ItemMeta {
   readonly payload: string;
+  /** Somebody else wrote it: what it says of itself means nothing, and `payload` is the whole of it. */
+  readonly damaged?: true;
 }
 
 /** The id of an item: unique over all producers, and the same in every retry of the call that offers it. */
@@ -54,12 +56,14 @@ export function encodeRecord(record: ItemRecord): string {
   return stamp + encodeOffer(record.id, record.lane, record.payload);
 }
 
-/** Reads a record; `undefined` when it is not one. */
-export function decodeRecord(text: string): ItemRecord | undefined {
+/** Reads a record. What is none of ours is not refused, or one of them would hold up all that are taken with it. */
+export function decodeRecord(text: string): ItemRecord {
   const enqueuedAtMs = Number(text.slice(0, 13));
   const weight = Number(text.slice(13, RECORD_STAMP_CHARS));
   const lane = LANE_OF_CODE[text.charAt(RECORD_HEADER_CHARS - 1)];
-  if (!(enqueuedAtMs >= 0) || !(weight >= 1) || lane === undefined) return undefined;
+  if (!(enqueuedAtMs >= 0) || !(weight >= 1) || lane === undefined) {
+    return { id: '', enqueuedAtMs: 0, weight: 1, lane: 'normal', payload: text, damaged: true };
+  }
   const id = text.slice(RECORD_STAMP_CHARS, RECORD_STAMP_CHARS + ITEM_ID_CHARS);
   return { id, enqueuedAtMs, weight, lane, payload: text.slice(RECORD_HEADER_CHARS) };
 }

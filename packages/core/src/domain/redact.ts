@@ -10,14 +10,22 @@ export function redactUrl(text: string): string {
  * What may be shown of a value that somebody passed as an option: no password, whatever it is called, and of an object
  * with a class (a client, a store) only the name of the class.
  */
-export function redact(value: unknown, depth = 0): unknown {
+export function redact(value: unknown): unknown {
+  try {
+    return shown(value, 0);
+  } catch {
+    return '[unreadable]'; // a getter that throws, a proxy that was revoked
+  }
+}
+
+function shown(value: unknown, depth: number): unknown {
   if (typeof value === 'string') return value.includes('://') ? redactUrl(value) : value;
   if (typeof value !== 'object' || value === null) return value;
   if (depth >= MAX_DEPTH) return '…';
-  if (Array.isArray(value)) return value.map((entry) => redact(entry, depth + 1));
+  if (Array.isArray(value)) return value.map((entry) => shown(entry, depth + 1));
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return `[${value.constructor?.name ?? 'object'}]`;
   return Object.fromEntries(
-    Object.entries(value).map(([key, entry]) => [key, SECRET.test(key) ? '***' : redact(entry, depth + 1)]),
+    Object.entries(value).map(([key, entry]) => [key, SECRET.test(key) ? '***' : shown(entry, depth + 1)]),
   );
 }

@@ -1,5 +1,7 @@
 import type { BackpressureConfig } from './config.js';
 import type { ConfigFields } from './config-fields.js';
+import type { BreakerPhase } from './control/breaker.js';
+import type { ControlDecision } from './control/fleet-control.js';
 import type { ConfigMismatch, StoreToken } from './errors.js';
 import type { ItemRecord } from './item-record.js';
 import type { Lane } from './lane.js';
@@ -81,8 +83,10 @@ export interface Vitals {
   readonly maxBufferBytes: number | undefined;
   /** Batches under a lease. */
   readonly inFlightBatches: number;
-  /** Batches that may be in flight at once, fleet-wide. */
+  /** Batches that may be in flight at once, fleet-wide: what the control law has decided, where one is enforced. */
   readonly permits: number;
+  /** Items of a full batch now, from `batchSize` to `maxBatchSize`. */
+  readonly batchSize: number;
   /** The shared flush interval. */
   readonly intervalMs: number;
   /** Items settled per second, lately. */
@@ -171,11 +175,12 @@ export type TakeReply =
   | { readonly kind: 'none'; readonly vitals: Vitals; readonly reason: NoBatchReason; readonly waitMs: number };
 
 /** Why there is no batch to take. */
-export const NO_BATCH_REASONS = ['empty', 'lingering', 'pace', 'permits', 'paused'] as const;
+export const NO_BATCH_REASONS = ['empty', 'lingering', 'pace', 'permits', 'paused', 'breaker', 'hold', 'rate'] as const;
 /**
  * `empty`: nothing waits. `lingering`: too few for a batch, and not for long enough. `pace`: the shared interval.
- * `permits`: as many batches are in flight as may be. `paused`: an operator paused the flush. `waitMs` says when to ask
- * again at the latest: the time until something falls due, or 1,000.
+ * `permits`: as many batches are in flight as may be. `paused`: an operator paused the flush. `breaker`: the circuit
+ * breaker is open, or its probe is under way. `hold`: the downstream asked for a pause. `rate`: `maxFlushesPerSecond`.
+ * `waitMs` says when to ask again at the latest: the time until something falls due, or 1,000.
  */
 export type NoBatchReason = (typeof NO_BATCH_REASONS)[number];
 
@@ -215,8 +220,11 @@ export interface SettleRequest {
   readonly latencyMs: number | undefined;
   /** In [0, 1): spreads the retry delay. */
   readonly jitter: number;
-  /** The downstream asked for at least this pause before a retry; not given: the backoff alone decides. */
-  readonly minRetryDelayMs?: number;
+  /**
+   * The downstream asked for this pause (429, `Retry-After`): nothing is taken before, fleet-wide. What failed comes back
+   * whole and without an attempt counted, for it was not tried.
+   */
+  readonly retryAfterMs?: number;
   /** Takes the next batch in the same step, under this id. */
   readonly next?: TakeRequest;
 }
@@ -312,6 +320,8 @@ export interface Counters {
   readonly batchesSettled: number;
   /** Batches that failed, in part or as a whole. */
   readonly batchesFailed: number;
+  /** Batches during which the downstream asked for a pause. */
+  readonly batchesThrottled: number;
 }
 
 export interface Snapshot {
@@ -335,10 +345,33 @@ export interface Snapshot {
   /** When DRAINING ends at the latest; 0 when nothing drains. */
   readonly drainUntilMs: number;
   readonly lastFlushLatencyMs: number;
+  /** Items admitted per second, lately. */
+  readonly intakeRate: number;
+  readonly control: ControlSnapshot;
   /** Live processes. */
   readonly nodes: readonly FleetNode[];
   /** Live flush slots of the whole fleet. */
   readonly slots: number;
+}
+
+/** The control loop at one instant. Times are the store's clock, 0 when there is none. */
+export interface ControlSnapshot {
+  readonly algorithm: BackpressureConfig['control']['algorithm'];
+  readonly mode: BackpressureConfig['control']['mode'];
+  /** What the law has decided, also where it is only observed; `maxConcurrentFlushes` without a law. */
+  readonly permits: number;
+  readonly batchSize: number;
+  /** Median latency of the last epoch; 0 before the first. */
+  readonly latencyMs: number;
+  /** Median latency when nothing of ours queues downstream; 0 while unknown. */
+  readonly baselineMs: number;
+  /** The law is still finding out what the downstream takes (slow start). */
+  readonly learning: boolean;
+  readonly breaker: BreakerPhase;
+  /** While the breaker is open: when a probe may be taken. */
+  readonly breakerOpenUntilMs: number;
+  /** Until when the downstream asked the fleet to wait. */
+  readonly holdUntilMs: number;
 }
 
 /** What a repair came upon. */
@@ -393,7 +426,8 @@ export type StoreEvent =
       readonly p50Ms: number;
       readonly samples: number;
       readonly reason: 'slow' | 'fast';
-    };
+    }
+  | ({ readonly id: string; readonly atMs: number; readonly kind: 'control' } & ControlDecision);
 
 export type Signal =
   /** There is room: these blocked pushes may try again. */
@@ -402,5 +436,7 @@ export type Signal =
   | { readonly kind: 'ready' }
   | { readonly kind: 'state'; readonly state: BackpressureState; readonly stateEpoch: number }
   | { readonly kind: 'config'; readonly version: number }
+  /** The control loop has decided. */
+  | { readonly kind: 'control'; readonly decision: ControlDecision }
   /** Signals may have been missed (the subscription was lost and is back): look for yourself. */
   | { readonly kind: 'resync' };

@@ -1,4 +1,5 @@
 import type { BufferStatus } from '../buffer/status.js';
+import { BREAKER_PHASES } from '../domain/control/breaker.js';
 import { BackpressureState } from '../domain/state.js';
 
 /** One value of a metric, with its labels besides `buffer`. */
@@ -62,7 +63,46 @@ export const FLEET_METRICS: readonly FleetMetric[] = [
   gauge('dead_letter_items', 'Dead letters that are kept.', (s) => s.deadLetters),
   gauge('oldest_item_age_seconds', 'Age of the oldest item that waits.', (s) => s.oldestAgeMs / 1000),
   gauge('interval_seconds', 'The shared flush interval.', (s) => s.intervalMs / 1000),
+  gauge('permits', 'Batches that may be in flight at once, fleet-wide.', (s) => s.permits),
+  gauge('batch_size_items', 'Items of a full batch now.', (s) => s.batchSize),
+  gauge(
+    'flush_latency_seconds',
+    'Median latency of the flushes of the last control epoch; 0 before the first.',
+    (s) => s.control.latencyMs / 1000,
+  ),
+  gauge(
+    'baseline_latency_seconds',
+    'Median latency when nothing of ours queues downstream; 0 while unknown.',
+    (s) => s.control.baselineMs / 1000,
+  ),
+  {
+    name: 'breaker',
+    type: 'gauge',
+    help: '1 for the phase in which the circuit breaker is, 0 for the others.',
+    labels: ['phase'],
+    read: ({ control }) =>
+      BREAKER_PHASES.map((phase) => ({ labels: { phase }, value: phase === control.breaker ? 1 : 0 })),
+  },
+  gauge('intake_rate_items_per_second', 'Items admitted per second, lately.', (s) => s.intakeRate),
   gauge('drain_rate_items_per_second', 'Items that leave per second, lately.', (s) => s.drainRate),
+  gauge(
+    'seconds_to_full',
+    'Until the buffer is full at the present rates; +Inf while it is not filling.',
+    (s) => s.secondsToFull ?? Infinity,
+  ),
+  gauge(
+    'seconds_to_drain',
+    'Until the buffer is empty at the present rates; +Inf while it is not draining.',
+    (s) => s.secondsToDrain ?? Infinity,
+  ),
+  {
+    name: 'desired_consumers',
+    type: 'gauge',
+    help: 'Consumers that the present load needs, and what limits the drain: workers, downstream, or none. No value while unknown.',
+    labels: ['limited_by'],
+    read: ({ desiredConsumers, limitedBy = 'none' }) =>
+      desiredConsumers === undefined ? [] : [{ labels: { limited_by: limitedBy }, value: desiredConsumers }],
+  },
   gauge('flush_slots', 'Flush slots of all live consumers.', (s) => s.slots),
   {
     name: 'nodes',
@@ -107,6 +147,11 @@ export const FLEET_METRICS: readonly FleetMetric[] = [
   counter('retried_items_total', 'Items sent to a retry.', (s) => s.counters.retried),
   counter('settled_batches_total', 'Batches settled.', (s) => s.counters.batchesSettled),
   counter('failed_batches_total', 'Batches that failed, in part or as a whole.', (s) => s.counters.batchesFailed),
+  counter(
+    'throttled_batches_total',
+    'Batches during which the downstream asked for a pause.',
+    (s) => s.counters.batchesThrottled,
+  ),
   counter('lost_leases_total', 'Batches whose lease ended before they were settled.', (s) => s.counters.leasesLost),
   counter(
     'stale_settlements_total',

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { BufferStatus } from '../buffer/status.js';
+import { ConfigError } from '../domain/errors.js';
 import { FLEET_METRICS } from './catalog.js';
 
 /** Where the metrics of the fleet come from: a `BackpressureAdmin`, a producer or a controller. */
@@ -45,8 +46,14 @@ export interface BackpressureMetrics {
  * Registers every metric with prom-client.
  *
  * A scrape that can't reach Redis still answers: `backpressure_up` is 0 then, and the metrics of the fleet are absent.
+ *
+ * @throws ConfigError
  */
 export function registerMetrics({ register, prefix = 'backpressure_' }: MetricsOptions): BackpressureMetrics {
+  if (typeof (register as Partial<Registry> | undefined)?.registerMetric !== 'function') {
+    const fault = { option: 'register', message: 'must be a Registry of prom-client', received: register };
+    throw new ConfigError('The metrics', [fault]);
+  }
   const fleet = new FleetCollector(register, prefix);
   const registers = [register];
   const producers: ProducerSource[] = [];

@@ -60,6 +60,7 @@ export const VITALS = [
   limit,
   whole,
   whole,
+  whole,
   decimal,
   decimal,
   whole,
@@ -80,12 +81,13 @@ type VitalsTuple = readonly [
   number,
   number,
   number,
+  number,
 ];
 
 /** Names the fields of the vitals. */
 export function toVitals(fields: VitalsTuple): Vitals {
   const [revision, state, stateEpoch, size, ready, bytes, maxBufferSize, maxBufferBytes, ...rest] = fields;
-  const [inFlightBatches, permits, intervalMs, drainRate, configVersion] = rest;
+  const [inFlightBatches, permits, batchSize, intervalMs, drainRate, configVersion] = rest;
   return {
     revision,
     state,
@@ -97,6 +99,7 @@ export function toVitals(fields: VitalsTuple): Vitals {
     maxBufferBytes,
     inFlightBatches,
     permits,
+    batchSize,
     intervalMs,
     drainRate,
     configVersion,

@@ -18,6 +18,23 @@ export const BUFFER_KEYS = [
   'nodes',
 ] as const;
 
+/** What each of them holds, as `TYPE` calls it; of others by what comes before their first colon. */
+export const KEY_TYPES: Readonly<Record<string, string>> = {
+  config: 'hash',
+  state: 'hash',
+  ready: 'list',
+  leases: 'zset',
+  batches: 'hash',
+  waiters: 'zset',
+  tickets: 'zset',
+  dead: 'stream',
+  epoch: 'hash',
+  events: 'stream',
+  nodes: 'zset',
+  batch: 'list',
+  session: 'string',
+};
+
 /** The keys of one buffer. All share one hash tag, so that a buffer is one slot of a cluster. */
 export class BufferKeys {
   /** `bp:{name}`: also the prefix of BullMQ's keys. */
@@ -36,12 +53,10 @@ export class BufferKeys {
     return `${this.prefix}:${suffix}`;
   }
 
-  batch(id: string): string {
-    return this.key(`batch:${id}`);
-  }
-
-  session(id: string): string {
-    return this.key(`session:${id}`);
+  /** What this key is to hold. */
+  typeOf(key: string): string | undefined {
+    const [kind = ''] = key.slice(this.prefix.length + 1).split(':');
+    return KEY_TYPES[kind];
   }
 }
 

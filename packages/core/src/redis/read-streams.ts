@@ -3,6 +3,7 @@ import { decodeRecord } from '../domain/item-record.js';
 import { BackpressureState } from '../domain/state.js';
 import type { DeadLetter, StoreEvent } from '../domain/store-port.js';
 import { parseReply } from './define-script.js';
+import { controlDecision } from './read-decision.js';
 
 /** An entry of a stream: its id and its fields. */
 const entries = z.array(
@@ -42,16 +43,18 @@ const event = z.discriminatedUnion('kind', [
     samples: z.coerce.number(),
     reason: z.enum(['slow', 'fast']),
   }),
+  controlDecision.extend({ id: z.string(), atMs: z.coerce.number(), kind: z.literal('control') }),
 ]);
 
 /** Reads dead letters; an entry that is none is left out, so that one bad entry can't hide the others. */
 export function readDeadLetters(reply: unknown): DeadLetter[] {
   return parseReply('xrevrange', entries, reply).flatMap((fields) => {
     const parsed = deadLetter.safeParse(fields);
-    const item = parsed.success ? decodeRecord(parsed.data.item) : undefined;
-    if (!parsed.success || item === undefined) return [];
+    if (!parsed.success) return [];
     const { id, cause, attempts, firstMs, lastMs } = parsed.data;
-    return [{ id, item, cause, attempts, firstFailedAtMs: firstMs, lastFailedAtMs: lastMs }];
+    return [
+      { id, item: decodeRecord(parsed.data.item), cause, attempts, firstFailedAtMs: firstMs, lastFailedAtMs: lastMs },
+    ];
   });
 }
 

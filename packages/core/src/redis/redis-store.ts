@@ -51,7 +51,7 @@ export class RedisStore implements port.BufferStore {
   }
 
   async config(call: port.CallOptions = {}): Promise<port.StoredConfig | undefined> {
-    const flat = (await this.#link.command('hgetall', [this.#keys.key('config')], this.#call(call))) as string[];
+    const flat = (await this.#read('hgetall', 'config', [], call)) as string[];
     const fields = Array.isArray(flat) ? pairs(flat) : (flat as Record<string, string>);
     if (fields.version === undefined) return undefined;
     return { version: Number(fields.version), config: configOfFields(fields) };
@@ -117,16 +117,15 @@ export class RedisStore implements port.BufferStore {
     call: port.CallOptions = {},
   ): Promise<port.DeadLetter[]> {
     const newest = before === undefined ? '+' : `(${before}`;
-    const args = [this.#keys.key('dead'), newest, '-', 'COUNT', limit];
-    return readDeadLetters(await this.#link.command('xrevrange', args, this.#call(call)));
+    return readDeadLetters(await this.#read('xrevrange', 'dead', [newest, '-', 'COUNT', limit], call));
   }
 
   async events(
     { after, limit }: { readonly after?: string; readonly limit: number },
     call: port.CallOptions = {},
   ): Promise<port.StoreEvent[]> {
-    const args = [this.#keys.key('events'), after === undefined ? '-' : `(${after}`, '+', 'COUNT', limit];
-    return readEvents(await this.#link.command('xrange', args, this.#call(call)));
+    const oldest = after === undefined ? '-' : `(${after}`;
+    return readEvents(await this.#read('xrange', 'events', [oldest, '+', 'COUNT', limit], call));
   }
 
   subscribe(listener: (signal: port.Signal) => void): Promise<() => Promise<void>> {
@@ -212,6 +211,7 @@ export class RedisStore implements port.BufferStore {
       try {
         return await send(script, all, args, call);
       } catch (error) {
+        if (isWrongType(error)) throw await this.#nameForeignKey(all, call, error);
         if (!isReply(error)) throw error;
         const declaration = error.message.startsWith('BP_NOT_DECLARED') ? this.#declaration : undefined;
         if (declaration === undefined || declarations >= MAX_DECLARATIONS) {
@@ -220,6 +220,34 @@ export class RedisStore implements port.BufferStore {
         await this.#declareAgain(declaration, call);
       }
     }
+  }
+
+  /** Runs a plain command that reads one key. */
+  async #read(
+    command: string,
+    suffix: string,
+    args: readonly (string | number)[],
+    options: port.CallOptions,
+  ): Promise<unknown> {
+    const key = this.#keys.key(suffix);
+    const call = this.#call(options);
+    try {
+      return await this.#link.command(command, [key, ...args], call);
+    } catch (error) {
+      throw isWrongType(error) ? await this.#nameForeignKey([key], call, error) : error;
+    }
+  }
+
+  /** Redis does not say which key it is that somebody else has written. */
+  async #nameForeignKey(keys: readonly string[], call: LinkCall, error: ProtocolError): Promise<ProtocolError> {
+    for (const key of keys) {
+      const type = String(await this.#link.command('type', [key], call).catch(() => 'none'));
+      const expected = this.#keys.typeOf(key);
+      if (type === 'none' || type === expected) continue;
+      const text = `The key "${key}" holds a ${type} where the buffer keeps a ${expected}: somebody else wrote to it.`;
+      return new ProtocolError(text, { cause: error.cause });
+    }
+    return error;
   }
 
   /**
@@ -231,6 +259,10 @@ export class RedisStore implements port.BufferStore {
     const message = `Redis had lost buffer "${this.name}" with all that it held; it was declared again.`;
     this.#settings.onWarning({ code: 'buffer_reset', message });
   }
+}
+
+function isWrongType(error: unknown): error is ProtocolError {
+  return error instanceof ProtocolError && isReply(error.cause) && error.cause.message.startsWith('WRONGTYPE');
 }
 
 function nearlyFull(headroom: number): Error {

@@ -32,11 +32,7 @@ const OUTCOMES: Readonly<Record<string, PushOutcome>> = {
   b: 'too_large',
 };
 
-const record = z.string().transform((text, context): ItemRecord => {
-  const decoded = decodeRecord(text);
-  if (decoded === undefined) context.addIssue('not an item record');
-  return decoded as ItemRecord;
-});
+const record = z.string().transform((text): ItemRecord => decodeRecord(text));
 
 export const pushScript = defineScript({
   script: scripts.push,
@@ -122,8 +118,8 @@ export const settleScript = defineScript({
   script: scripts.settle,
   bufferKeys: true,
   keys: ['session', 'batch', 'next_batch'],
-  args: ['seq', 'id', 'kind', 'latencyMs', 'jitter', 'minRetryDelayMs', 'nextId', 'outcomes', 'causes'],
-  encode: ({ token, batchId, settlement, latencyMs, jitter, minRetryDelayMs = 0, next }: SettleRequest) => ({
+  args: ['seq', 'id', 'kind', 'latencyMs', 'jitter', 'retryAfterMs', 'nextId', 'outcomes', 'causes'],
+  encode: ({ token, batchId, settlement, latencyMs, jitter, retryAfterMs = 0, next }: SettleRequest) => ({
     keys: [`session:${token.session}`, `batch:${batchId}`, `batch:${next?.batchId ?? batchId}`],
     args: [
       token.seq,
@@ -131,7 +127,7 @@ export const settleScript = defineScript({
       settlement.kind,
       latencyMs ?? '',
       jitter,
-      Math.ceil(minRetryDelayMs),
+      Math.ceil(retryAfterMs),
       next?.batchId ?? '',
       ...settlementArgs(settlement),
     ],

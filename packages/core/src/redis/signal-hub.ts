@@ -2,6 +2,7 @@ import { BackpressureState } from '../domain/state.js';
 import type { Signal } from '../domain/store-port.js';
 import { refusedConnection } from './call-failure.js';
 import type { RedisClient } from './connection.js';
+import { readDecision } from './read-decision.js';
 
 type Listener = (signal: Signal) => void;
 
@@ -178,6 +179,10 @@ export function parseSignal(message: string): Signal | undefined {
       return { kind };
     case 'config':
       return { kind, version: Number(rest[0]) };
+    case 'control': {
+      const decision = readDecision(rest.join(' '));
+      return decision && { kind, decision };
+    }
     case 'state': {
       const [state, stateEpoch] = rest;
       return isState(state) ? { kind, state, stateEpoch: Number(stateEpoch) } : undefined;

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { checkInput } from '../domain/check-input.js';
+import { checkInput, flag, wholeNumber } from '../domain/check-input.js';
 import type { Durability } from './group-commit.js';
 import type { Script } from './redis-link.js';
 import type { StoreWarning } from './server-check.js';
@@ -40,13 +40,10 @@ export interface StoreSettings {
   readonly transformScript: (script: Script) => Script;
 }
 
-const DEFAULT_DEADLINE_MS = 5_000;
+/** How long a call may wait for Redis where nobody says otherwise, in ms. */
+export const DEFAULT_DEADLINE_MS = 5_000;
 const DEFAULT_MEMORY_HEADROOM = 0.05;
 
-const wholeNumber = (min: number, max: number) => {
-  const error = `must be a whole number from ${min} to ${max}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
-};
 const HEADROOM = 'must be a number from 0 to below 1';
 
 const schema = z.object({
@@ -64,7 +61,10 @@ const schema = z.object({
     .number({ error: HEADROOM })
     .refine((share) => share >= 0 && share < 1, { error: HEADROOM })
     .default(DEFAULT_MEMORY_HEADROOM),
-  allowKeyEviction: z.boolean({ error: 'must be true or false' }).default(false),
+  allowKeyEviction: flag().default(false),
+  onWarning: z
+    .custom<(warning: StoreWarning) => void>((value) => typeof value === 'function', { error: 'must be a function' })
+    .default(() => () => {}),
 });
 
 /**
@@ -74,6 +74,6 @@ const schema = z.object({
  */
 export function parseStoreOptions(name: string, options: RedisStoreOptions): StoreSettings {
   const parsed = checkInput(schema, options, `The store of buffer "${name}"`);
-  const { onWarning = () => {}, transformScript = (script: Script) => script } = options;
-  return { ...parsed, durability: parsed.durability, onWarning, transformScript };
+  const { transformScript = (script: Script) => script } = options;
+  return { ...parsed, durability: parsed.durability, transformScript };
 }

@@ -12,8 +12,13 @@ export interface Batch {
 }
 
 /** A batch in flight. */
-export interface LeasedBatch extends Batch {
+export interface LeasedBatch extends Batch, LeaseTerms {}
+
+export interface LeaseTerms {
   readonly leaseMs: number;
+  readonly takenAtMs: number;
+  /** The circuit breaker waits for what becomes of it. */
+  readonly probe: boolean;
 }
 
 /** The batches in flight and those that wait for a retry: each item is in exactly one of them. */
@@ -24,6 +29,8 @@ export class BatchTable {
   readonly #dueTimes = new Timetable();
   #items = 0;
   #bytes = 0;
+  /** Under which id the last suspect was taken. */
+  #suspect = '';
 
   /** Items in all batches. */
   get itemCount(): number {
@@ -47,10 +54,10 @@ export class BatchTable {
     return this.#leased.get(id);
   }
 
-  lease(batch: Batch, leaseMs: number, nowMs: number): LeasedBatch {
-    const leased = { ...batch, leaseMs };
+  lease(batch: Batch, terms: LeaseTerms): LeasedBatch {
+    const leased = { ...batch, ...terms };
     this.#leased.set(batch.id, leased);
-    this.#leaseEnds.set(batch.id, nowMs + leaseMs);
+    this.#leaseEnds.set(batch.id, terms.takenAtMs + terms.leaseMs);
     this.#enter(batch, 1);
     return leased;
   }
@@ -81,22 +88,26 @@ export class BatchTable {
   }
 
   hasDue(nowMs: number): boolean {
-    return (this.nextDueMs() ?? Number.POSITIVE_INFINITY) <= nowMs;
+    return this.#firstDue(nowMs) !== undefined;
   }
 
-  /** Removes the batch that fell due first. */
-  takeDue(nowMs: number): Batch | undefined {
-    const first = this.#dueTimes.first();
-    if (first === undefined || first.atMs > nowMs) return undefined;
-    const batch = this.#waiting.get(first.id);
-    if (batch !== undefined) this.#enter(batch, -1);
-    this.#waiting.delete(first.id);
-    this.#dueTimes.delete(first.id);
+  /** Removes the batch that fell due first and may be taken, for a taker who names it so. */
+  takeDue(nowMs: number, takerId: string): Batch | undefined {
+    const id = this.#firstDue(nowMs);
+    const batch = id === undefined ? undefined : this.#waiting.get(id);
+    if (batch === undefined) return undefined;
+    this.#enter(batch, -1);
+    this.#waiting.delete(batch.id);
+    this.#dueTimes.delete(batch.id);
+    if (isSuspect(batch.id)) this.#suspect = takerId;
     return batch;
   }
 
-  nextDueMs(): number | undefined {
-    return this.#dueTimes.first()?.atMs;
+  /** When the next lease ends or the next retry falls due, but for suspects that wait for another. */
+  nextChangeMs(nowMs: number): number {
+    const barred = this.#suspectFlies();
+    const next = [this.#dueTimes, this.#leaseEnds].map((table) => (barred ? table.firstAfter(nowMs) : table.first()));
+    return Math.min(...next.map((appointment) => appointment?.atMs ?? Number.POSITIVE_INFINITY));
   }
 
   nextLeaseEndMs(): number | undefined {
@@ -120,8 +131,26 @@ export class BatchTable {
     return items;
   }
 
+  #firstDue(nowMs: number): string | undefined {
+    const barred = this.#suspectFlies();
+    return this.#dueTimes.firstUntil(nowMs, (id) => !(barred && isSuspect(id)))?.id;
+  }
+
+  /**
+   * A poison item may kill its taker, and with that all that is in flight there. So of the suspects one flies at a time in
+   * the whole fleet: what was lost along with the poison is not lost with it again.
+   */
+  #suspectFlies(): boolean {
+    return this.#leased.has(this.#suspect);
+  }
+
   #enter(batch: Batch, sign: 1 | -1): void {
     this.#items += sign * batch.items.length;
     for (const item of batch.items) this.#bytes += sign * item.bytes;
   }
+}
+
+/** By its half, as `retryId` names it. */
+function isSuspect(retryId: string): boolean {
+  return /[cd]$/.test(retryId);
 }

@@ -1,13 +1,18 @@
-import { controlUnder } from '../domain/interval-law.js';
+import { withoutEpoch } from '../domain/control/fleet-control.js';
+import { controlUnder, withoutSamples } from '../domain/interval-law.js';
 import type { ConfigureReply, ConfigureRequest } from '../domain/store-port.js';
 import type { Step } from './step.js';
 
 /** Declares or changes options. What is in force from now on may move the interval and the state. */
 export function configure(step: Step, request: ConfigureRequest): ConfigureReply {
   const { ledger } = step;
-  const before = ledger.configBook.version;
+  const { version: before, config } = ledger.configBook;
   const reply = ledger.configBook.apply(request);
   if (reply.kind !== 'ok' || reply.version === before) return reply;
+  if (config.control.algorithm !== step.config.control.algorithm) {
+    ledger.control = withoutSamples(ledger.control);
+    ledger.fleetControl = withoutEpoch(ledger.fleetControl, ledger.batches.leasedCount);
+  }
   enforceConfig(step);
   return reply;
 }

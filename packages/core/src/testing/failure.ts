@@ -1,4 +1,4 @@
-import type { Batch, LeasedBatch } from './batch-table.js';
+import type { LeasedBatch } from './batch-table.js';
 import type { StoredItem } from './ready-lanes.js';
 import type { Step } from './step.js';
 
@@ -14,22 +14,32 @@ export interface FatalItem {
   readonly cause: string;
 }
 
+/** The halves of a failed batch; `c` and `d` are those of a suspect. */
+type Half = 'a' | 'b' | 'c' | 'd';
+
 /**
  * A batch failed as a whole. It is halved, so that a poisonous item ends up alone after ⌈log2 n⌉ failures and its
  * neighbours never die with it; only an item that failed alone can die.
  */
-export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs: number): FailureCount {
+export function failBatch(
+  step: Step,
+  batch: LeasedBatch,
+  cause: string,
+  delayMs: number,
+  suspect = false,
+): FailureCount {
   const { items } = batch;
   const [only, second] = items;
   step.ledger.batches.endLease(batch);
   step.ledger.tally.batchesFailed++;
-  if (only !== undefined && second === undefined && batch.attempts + 1 >= step.config.maxAttempts) {
-    buryAll(step, batch, [{ stored: only, cause }]);
+  const failed = { ...batch, attempts: batch.attempts + 1 };
+  if (only !== undefined && second === undefined && failed.attempts >= step.config.maxAttempts) {
+    buryAll(step, failed, [{ stored: only, cause }]);
     return { retried: 0, dead: 1 };
   }
   const middle = Math.ceil(items.length / 2);
-  retryLater(step, batch, 'a', items.slice(0, middle), delayMs);
-  if (middle < items.length) retryLater(step, batch, 'b', items.slice(middle), delayMs);
+  retryLater(step, failed, suspect ? 'c' : 'a', items.slice(0, middle), delayMs);
+  if (middle < items.length) retryLater(step, failed, suspect ? 'd' : 'b', items.slice(middle), delayMs);
   return { retried: items.length, dead: 0 };
 }
 
@@ -37,27 +47,35 @@ export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs
  * The id under which a batch waits for its retry. The revision is in it since a taker may use an id again after its
  * lease was lost, and lose it again while what became of the first still waits.
  */
-export function retryId({ ledger }: Step, batch: Batch, half: 'a' | 'b'): string {
-  return `${batch.id}.${ledger.revision}${half}`;
+export function retryId({ ledger }: Step, id: string, half: Half): string {
+  return `${id}.${ledger.revision}${half}`;
 }
 
-/** Sends failed items of a batch, whose lease has ended, to one retry. */
+/** Gives a batch back whole, its attempts as they were: it was not tried, or is not to blame. */
+export function giveBack(step: Step, batch: LeasedBatch, dueMs: number): void {
+  const { items, attempts, firstFailedAtMs } = batch;
+  const { batches } = step.ledger;
+  batches.endLease(batch);
+  batches.wait({ id: retryId(step, batch.id, 'a'), items, attempts, firstFailedAtMs }, dueMs);
+}
+
+/** Sends failed items of a batch, whose lease has ended, to one retry. The batch counts this failure already. */
 export function retryLater(
   step: Step,
   batch: LeasedBatch,
-  half: 'a' | 'b',
+  half: Half,
   items: readonly StoredItem[],
   delayMs: number,
 ): void {
   const { batches, tally } = step.ledger;
-  const failed = { items, attempts: batch.attempts + 1, firstFailedAtMs: batch.firstFailedAtMs || step.nowMs };
-  batches.wait({ ...failed, id: retryId(step, batch, half) }, step.nowMs + delayMs);
+  const failed = { items, attempts: batch.attempts, firstFailedAtMs: batch.firstFailedAtMs || step.nowMs };
+  batches.wait({ ...failed, id: retryId(step, batch.id, half) }, step.nowMs + delayMs);
   tally.retried += items.length;
 }
 
-/** Sends failed items of a batch, whose lease has ended, to the dead letters. */
+/** Sends failed items of a batch, whose lease has ended, to the dead letters. The batch counts this failure already. */
 export function buryAll(step: Step, batch: LeasedBatch, items: readonly FatalItem[]): void {
   for (const { stored, cause } of items) {
-    step.bury(stored, cause, batch.attempts + 1, batch.firstFailedAtMs || step.nowMs);
+    step.bury(stored, cause, batch.attempts, batch.firstFailedAtMs || step.nowMs);
   }
 }

@@ -1,3 +1,4 @@
+import { resumed } from '../domain/control/fleet-control.js';
 import type { GateRequest, RepairReply, Vitals } from '../domain/store-port.js';
 import type { Step } from './step.js';
 
@@ -14,6 +15,7 @@ export function gate(step: Step, request: GateRequest): Vitals {
     case 'resume':
       ledger.intakePaused = false;
       ledger.flushPaused = false;
+      ledger.fleetControl = resumed(ledger.fleetControl);
       step.endDrain();
       break;
     case 'drain':

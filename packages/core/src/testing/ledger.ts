@@ -1,4 +1,6 @@
-import { type DrainRate, drainRateAt, NO_DRAIN } from '../domain/drain-rate.js';
+import { type FleetControl, initialFleetControl } from '../domain/control/fleet-control.js';
+import { batchSizeInForce, permitsInForce } from '../domain/control/in-force.js';
+import { type FlowRate, flowRateAt, NO_FLOW, NOT_SAMPLED, type SampledRate } from '../domain/flow-rate.js';
 import { type IntervalControl, initialControl } from '../domain/interval-law.js';
 import type { Lane } from '../domain/lane.js';
 import type { BackpressureState, Fill } from '../domain/state.js';
@@ -47,8 +49,12 @@ export interface Ledger {
   lastFlushLatencyMs: number;
   /** Largest size ever. */
   maxSize: number;
-  drainRate: DrainRate;
+  drainRate: FlowRate;
+  intakeRate: SampledRate;
+  /** The interval in force, and the law of `algorithm: 'interval'`. */
   control: IntervalControl;
+  /** Breaker, hold, flush rate, and the elastic law. */
+  fleetControl: FleetControl;
 }
 
 /** @throws ConfigError when what is declared is not valid. */
@@ -76,8 +82,10 @@ export function openLedger(declaration: Extract<ConfigureRequest, { action: 'dec
     lastTakeAtMs: 0,
     lastFlushLatencyMs: 0,
     maxSize: 0,
-    drainRate: NO_DRAIN,
+    drainRate: NO_FLOW,
+    intakeRate: NOT_SAMPLED,
     control: initialControl(configBook.config),
+    fleetControl: initialFleetControl(configBook.config),
   };
 }
 
@@ -92,6 +100,8 @@ export function fillOf(ledger: Ledger): Fill {
 }
 
 export function vitalsOf(ledger: Ledger, nowMs: number): Vitals {
+  const { config } = ledger.configBook;
+  const { elastic } = ledger.fleetControl;
   return {
     ...fillOf(ledger),
     revision: ledger.revision,
@@ -99,9 +109,10 @@ export function vitalsOf(ledger: Ledger, nowMs: number): Vitals {
     stateEpoch: ledger.stateEpoch,
     ready: ledger.ready.count,
     inFlightBatches: ledger.batches.leasedCount,
-    permits: ledger.configBook.config.maxConcurrentFlushes,
+    permits: permitsInForce(config, elastic),
+    batchSize: batchSizeInForce(config, elastic),
     intervalMs: ledger.control.intervalMs,
-    drainRate: drainRateAt(ledger.drainRate, nowMs),
+    drainRate: flowRateAt(ledger.drainRate, nowMs),
     configVersion: ledger.configBook.version,
   };
 }
@@ -125,5 +136,6 @@ function emptyTally(): Tally {
     staleSettlements: 0,
     batchesSettled: 0,
     batchesFailed: 0,
+    batchesThrottled: 0,
   };
 }

@@ -1,4 +1,5 @@
 import { ClosedError, ProtocolError } from '../domain/errors.js';
+import { sampleTotal } from '../domain/flow-rate.js';
 import type {
   BufferStore,
   ConfigureReply,
@@ -106,7 +107,9 @@ export class MemoryStore implements BufferStore {
 
   async heartbeat({ node, ttlMs }: HeartbeatRequest): Promise<Vitals> {
     return this.#carryOut((step) => {
-      step.ledger.fleet.beat(node, ttlMs, step.nowMs);
+      const { ledger, nowMs } = step;
+      ledger.fleet.beat(node, ttlMs, nowMs);
+      ledger.intakeRate = sampleTotal(ledger.intakeRate, ledger.tally.accepted, nowMs);
       step.endDrainIfOver();
       return step.vitals();
     });

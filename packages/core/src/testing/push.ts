@@ -7,8 +7,8 @@ import {
   refusalBeforeRoom,
   retryAfterMs,
 } from '../domain/admission.js';
-import { drainRateAt } from '../domain/drain-rate.js';
 import { ProtocolError } from '../domain/errors.js';
+import { flowRateAt } from '../domain/flow-rate.js';
 import { MAX_CHUNK_ITEMS } from '../domain/item-record.js';
 import { LANES } from '../domain/lane.js';
 import type { PushItem, PushOutcome, PushReply, PushRequest } from '../domain/store-port.js';
@@ -134,7 +134,7 @@ function retryAfter({ ledger, config, nowMs }: Step, reason: Refusal, item: Push
     state: ledger.state,
     fill: fillOf(ledger),
     waiting: config.strategy === 'block' ? ledger.line.count : 0,
-    drainRate: drainRateAt(ledger.drainRate, nowMs),
+    drainRate: flowRateAt(ledger.drainRate, nowMs),
     anythingLeft: ledger.drainRate.sinceMs !== 0,
     intervalMs: ledger.control.intervalMs,
     drainUntilMs: ledger.drainUntilMs,

@@ -1,10 +1,11 @@
 import { retryDelayMs } from '../domain/backoff.js';
+import { type FleetReport, released } from '../domain/control/fleet-control.js';
 import { ProtocolError } from '../domain/errors.js';
 import { observeLatency } from '../domain/interval-law.js';
 import { countedLatencyMs } from '../domain/latency-histogram.js';
 import type { BatchSettlement, ItemSettlement, SettleReply, SettleRequest } from '../domain/store-port.js';
 import type { LeasedBatch } from './batch-table.js';
-import { buryAll, type FailureCount, type FatalItem, failBatch, retryId, retryLater } from './failure.js';
+import { buryAll, type FailureCount, type FatalItem, failBatch, giveBack, retryLater } from './failure.js';
 import type { StoredItem } from './ready-lanes.js';
 import type { SettledPart } from './session-book.js';
 import type { Step } from './step.js';
@@ -35,35 +36,54 @@ function settleOnce(step: Step, request: SettleRequest): SettledPart {
 const STALE = { kind: 'stale', flushed: 0, retried: 0, dead: 0, retryAfterMs: 0 } as const;
 
 function settleBatch(step: Step, batch: LeasedBatch, request: SettleRequest): Omit<SettledPart, 'vitals'> {
-  const { settlement, jitter, minRetryDelayMs = 0, latencyMs } = request;
+  const { settlement, jitter, retryAfterMs = 0 } = request;
   const { tally } = step.ledger;
   step.raise();
-  const context = { attempts: batch.attempts + 1, jitter, draining: step.draining, minDelayMs: minRetryDelayMs };
-  const delayMs = retryDelayMs(step.config.backoff, context);
-  const { retried, dead } = carryOut(step, batch, settlement, delayMs);
-  const released = settlement.kind === 'released';
-  const flushed = released ? 0 : batch.items.length - retried - dead;
+  const context = { attempts: batch.attempts + 1, jitter, draining: step.draining, minDelayMs: retryAfterMs };
+  const failure = {
+    delayMs: retryDelayMs(step.config.backoff, context),
+    spared: isSpared(step, batch, retryAfterMs),
+  };
+  const { retried, dead } = carryOut(step, batch, settlement, failure);
+  const flushed = settlement.kind === 'released' ? 0 : batch.items.length - retried - dead;
   tally.flushed += flushed;
   tally.batchesSettled++;
   step.letOut(flushed + dead);
   step.followFill();
-  if (!released) observe(step, latencyMs);
+  tellControl(step, batch, request, flushed);
+  const { delayMs } = failure;
   return { kind: 'settled', flushed, retried, dead, retryAfterMs: retried > 0 ? delayMs : 0 };
 }
 
-function carryOut(step: Step, batch: LeasedBatch, settlement: BatchSettlement, delayMs: number): FailureCount {
-  const { batches } = step.ledger;
+/** How items of a batch fail. */
+interface Failure {
+  readonly delayMs: number;
+  /** No attempt is counted, and nothing is halved: the failure says nothing about the items. */
+  readonly spared: boolean;
+}
+
+/** The downstream asked for a pause, or the breaker has opened since the batch was taken. */
+function isSpared({ ledger, config }: Step, { probe }: LeasedBatch, retryAfterMs: number): boolean {
+  const open = config.control.mode === 'enforce' && ledger.fleetControl.breaker.phase !== 'closed';
+  return retryAfterMs > 0 || (open && !probe);
+}
+
+function carryOut(step: Step, batch: LeasedBatch, settlement: BatchSettlement, failure: Failure): FailureCount {
+  const { batches, tally } = step.ledger;
   switch (settlement.kind) {
     case 'acked':
       batches.endLease(batch);
       return { retried: 0, dead: 0 };
     case 'failed':
-      return failBatch(step, batch, settlement.cause, delayMs);
+      if (!failure.spared) return failBatch(step, batch, settlement.cause, failure.delayMs);
+      giveBack(step, batch, step.nowMs + failure.delayMs);
+      tally.batchesFailed++;
+      tally.retried += batch.items.length;
+      return { retried: batch.items.length, dead: 0 };
     case 'items':
-      return settleItems(step, batch, settlement, delayMs);
+      return settleItems(step, batch, settlement, failure);
     case 'released':
-      batches.endLease(batch);
-      batches.wait({ ...batch, id: retryId(step, batch, 'a') }, step.nowMs);
+      giveBack(step, batch, step.nowMs);
       return { retried: 0, dead: 0 };
     default:
       return settlement satisfies never;
@@ -71,8 +91,9 @@ function carryOut(step: Step, batch: LeasedBatch, settlement: BatchSettlement, d
 }
 
 /** Items that were named in a failure: they go to one retry together, and die when they have been tried enough. */
-function settleItems(step: Step, batch: LeasedBatch, { items }: ItemsSettlement, delayMs: number): FailureCount {
-  const exhausted = batch.attempts + 1 >= step.config.maxAttempts;
+function settleItems(step: Step, batch: LeasedBatch, { items }: ItemsSettlement, failure: Failure): FailureCount {
+  const attempts = failure.spared ? batch.attempts : batch.attempts + 1;
+  const exhausted = !failure.spared && attempts >= step.config.maxAttempts;
   const toRetry: StoredItem[] = [];
   const toBury: FatalItem[] = [];
   batch.items.forEach((stored, i) => {
@@ -82,17 +103,34 @@ function settleItems(step: Step, batch: LeasedBatch, { items }: ItemsSettlement,
     else toBury.push({ stored, cause: settlement.cause });
   });
   step.ledger.batches.endLease(batch);
-  if (toRetry.length > 0) retryLater(step, batch, 'a', toRetry, delayMs);
-  buryAll(step, batch, toBury);
+  if (toRetry.length > 0) retryLater(step, { ...batch, attempts }, 'a', toRetry, failure.delayMs);
+  buryAll(step, { ...batch, attempts }, toBury);
   if (toRetry.length + toBury.length > 0) step.ledger.tally.batchesFailed++;
   return { retried: toRetry.length, dead: toBury.length };
 }
 
-/** The flush latency feeds the law of the shared interval; a release says nothing about the downstream. */
-function observe(step: Step, reportedMs: number | undefined): void {
+/** The control loop hears of every flush; a batch that was not tried says nothing about the downstream. */
+function tellControl(step: Step, batch: LeasedBatch, request: SettleRequest, flushed: number): void {
+  const { ledger } = step;
+  const { settlement, jitter, retryAfterMs = 0 } = request;
+  const latencyMs = countedLatencyMs(request.latencyMs);
+  if (settlement.kind === 'released' || request.latencyMs === undefined || latencyMs === undefined) {
+    ledger.fleetControl = released(ledger.fleetControl, batch.probe);
+    return;
+  }
+  followInterval(step, request.latencyMs, latencyMs);
+  if (retryAfterMs > 0) ledger.tally.batchesThrottled++;
+  step.observeFlush(batch, { outcome: outcomeOf(settlement, flushed, retryAfterMs), latencyMs, retryAfterMs }, jitter);
+}
+
+/** A flush that failed in part shows a downstream that works. */
+function outcomeOf({ kind }: BatchSettlement, flushed: number, retryAfterMs: number): FleetReport['outcome'] {
+  if (kind === 'acked' || flushed > 0) return 'flushed';
+  return retryAfterMs > 0 ? 'throttled' : 'failed';
+}
+
+function followInterval(step: Step, reportedMs: number, latencyMs: number): void {
   const { ledger, config, nowMs } = step;
-  const latencyMs = countedLatencyMs(reportedMs);
-  if (reportedMs === undefined || latencyMs === undefined) return;
   ledger.lastFlushLatencyMs = reportedMs;
   if (config.control.algorithm !== 'interval') return;
   const { control, change } = observeLatency(ledger.control, latencyMs, nowMs, config);

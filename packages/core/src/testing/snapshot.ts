@@ -1,5 +1,6 @@
+import { sampledRateAt } from '../domain/flow-rate.js';
 import { stateAt } from '../domain/state.js';
-import type { Snapshot } from '../domain/store-port.js';
+import type { ControlSnapshot, Snapshot } from '../domain/store-port.js';
 import { fillOf, type Ledger, sizeOf, vitalsOf } from './ledger.js';
 
 /** Everything about the buffer at one instant. */
@@ -25,7 +26,25 @@ export function snapshotOf(ledger: Ledger, nowMs: number): Snapshot {
     flushPaused: ledger.flushPaused,
     drainUntilMs: drained ? 0 : ledger.drainUntilMs,
     lastFlushLatencyMs: ledger.lastFlushLatencyMs,
+    intakeRate: sampledRateAt(ledger.intakeRate, tally.accepted, nowMs),
+    control: controlSnapshot(ledger),
     nodes,
     slots: nodes.reduce((sum, { slots }) => sum + slots, 0),
   };
+}
+
+function controlSnapshot({ fleetControl, configBook }: Ledger): ControlSnapshot {
+  const { control, maxConcurrentFlushes, batchSize } = configBook.config;
+  const { elastic, breaker, holdUntilMs } = fleetControl;
+  const learnt =
+    control.algorithm === 'elastic'
+      ? {
+          permits: elastic.permits,
+          batchSize: elastic.batchSize,
+          latencyMs: elastic.latencyMs,
+          baselineMs: elastic.baselineMs,
+          learning: elastic.rising === 1,
+        }
+      : { permits: maxConcurrentFlushes, batchSize, latencyMs: 0, baselineMs: 0, learning: false };
+  return { ...control, ...learnt, breaker: breaker.phase, breakerOpenUntilMs: breaker.openUntilMs, holdUntilMs };
 }

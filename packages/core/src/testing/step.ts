@@ -1,10 +1,13 @@
 import { slotsToGrant } from '../domain/admission.js';
 import type { BackpressureConfig } from '../domain/config.js';
-import { countLeaving } from '../domain/drain-rate.js';
+import { afterFlush, type FleetReport } from '../domain/control/fleet-control.js';
+import { batchSizeInForce, lawRules } from '../domain/control/in-force.js';
+import { countFlow } from '../domain/flow-rate.js';
 import type { IntervalChange } from '../domain/interval-law.js';
 import type { Lane } from '../domain/lane.js';
 import { type BackpressureState, nextState, stateAt } from '../domain/state.js';
 import type { Signal, Vitals } from '../domain/store-port.js';
+import type { LeasedBatch } from './batch-table.js';
 import { callId } from './call-id.js';
 import { fillOf, type Ledger, sizeOf, vitalsOf } from './ledger.js';
 import type { StoredItem } from './ready-lanes.js';
@@ -71,6 +74,31 @@ export class Step {
     this.signals.push({ kind: 'state', state: to, stateEpoch });
   }
 
+  /** What became of a batch; what the control loop decides is in force at once. */
+  observeFlush(
+    batch: LeasedBatch,
+    report: Pick<FleetReport, 'outcome' | 'latencyMs' | 'retryAfterMs'>,
+    jitter: number,
+  ) {
+    const { ledger, config, nowMs } = this;
+    const full: FleetReport = {
+      ...report,
+      items: batch.items.length,
+      takenAtMs: batch.takenAtMs,
+      probe: batch.probe,
+      ready: ledger.ready.count,
+      state: ledger.state,
+      inFlight: ledger.batches.leasedCount,
+      slots: ledger.fleet.slots,
+    };
+    const { control, decision } = afterFlush(ledger.fleetControl, full, { nowMs, jitter }, config);
+    ledger.fleetControl = control;
+    if (decision === undefined) return;
+    if (lawRules(config)) ledger.control = { ...ledger.control, intervalMs: decision.intervalMs };
+    ledger.log.append({ id: this.#eventId(), atMs: nowMs, kind: 'control', ...decision });
+    this.signals.push({ kind: 'control', decision });
+  }
+
   logInterval(change: IntervalChange): void {
     this.ledger.log.append({ id: this.#eventId(), atMs: this.nowMs, kind: 'interval', ...change });
   }
@@ -103,7 +131,7 @@ export class Step {
   letOut(items: number): void {
     if (items === 0) return;
     this.giveRoom();
-    this.ledger.drainRate = countLeaving(this.ledger.drainRate, items, this.nowMs);
+    this.ledger.drainRate = countFlow(this.ledger.drainRate, items, this.nowMs);
   }
 
   /** Removes tickets that nobody renewed: a producer that died must not hold a place for ever. Once per call. */
@@ -144,7 +172,7 @@ export class Step {
   /** Ends the call: tells those who wait what it means for them. */
   finish(): void {
     const { ready } = this.ledger;
-    const { batchSize } = this.config;
+    const batchSize = batchSizeInForce(this.config, this.ledger.fleetControl.elastic);
     const before = this.#readyBefore;
     if ((before === 0 && ready.count > 0) || (before < batchSize && ready.count >= batchSize)) {
       this.signals.push({ kind: 'ready' });

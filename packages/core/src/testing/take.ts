@@ -1,3 +1,5 @@
+import { afterTake, takeVerdict } from '../domain/control/fleet-control.js';
+import { batchSizeInForce, permitsInForce } from '../domain/control/in-force.js';
 import { LANES, leadingLane } from '../domain/lane.js';
 import type { NoBatchReason, TakenBatch, TakeReply, TakeRequest } from '../domain/store-port.js';
 import type { Batch, LeasedBatch } from './batch-table.js';
@@ -13,6 +15,8 @@ type Taken =
 const MAX_SWEPT = 16;
 const MAX_EXPIRED_PER_TAKE = 1_000;
 const MAX_BATCH_BYTES = 1_048_576;
+/** Of a decision for which no caller gave a jitter. */
+const MIDDLE_JITTER = 0.5;
 /** Ask again at the latest after this: whatever was overlooked costs no more than a second. */
 const MAX_WAIT_MS = 1_000;
 
@@ -30,7 +34,10 @@ export function take(step: Step, { batchId }: TakeRequest): TakeReply {
   return { ...taken, vitals: step.conclude() };
 }
 
-/** A lost lease is a failed flush: whoever held it may have crashed over the batch. */
+/**
+ * A lost lease is a failed flush: whoever held it may have crashed over the batch. It says nothing about the downstream;
+ * but the breaker must not wait for a probe that is gone.
+ */
 function sweepLostLeases(step: Step): void {
   const { batches, tally } = step.ledger;
   for (let swept = 0; swept < MAX_SWEPT; swept++) {
@@ -38,31 +45,41 @@ function sweepLostLeases(step: Step): void {
     if (lost === undefined) break;
     step.raise();
     tally.leasesLost++;
-    step.letOut(failBatch(step, lost, 'lease lost', 0).dead);
+    if (lost.probe) step.observeFlush(lost, { outcome: 'lost', latencyMs: 0, retryAfterMs: 0 }, MIDDLE_JITTER);
+    step.letOut(failBatch(step, lost, 'lease lost', 0, lost.attempts > 0).dead);
     step.followFill();
   }
 }
 
 function takeNew(step: Step, batchId: string): Taken {
-  const { ledger, nowMs } = step;
+  const { ledger, config, nowMs } = step;
   const { batches, ready } = ledger;
   if (ledger.flushPaused) return none('paused', MAX_WAIT_MS);
   dropExpired(step);
-  if (ready.count === 0 && !batches.hasDue(nowMs)) {
-    return none('empty', until(step, Math.min(batches.nextDueMs() ?? Infinity, batches.nextLeaseEndMs() ?? Infinity)));
-  }
-  if (batches.leasedCount >= step.config.maxConcurrentFlushes) {
+  if (ready.count === 0 && !batches.hasDue(nowMs)) return none('empty', until(step, batches.nextChangeMs(nowMs)));
+  const verdict = takeVerdict(ledger.fleetControl, nowMs, config);
+  if (verdict.kind === 'wait') return none(verdict.reason, Math.min(MAX_WAIT_MS, Math.ceil(verdict.waitMs)));
+  if (batches.leasedCount >= permitsInForce(config, ledger.fleetControl.elastic)) {
     return none('permits', until(step, batches.nextLeaseEndMs() ?? Infinity));
   }
   const paceMs = pauseLeftMs(step);
   if (paceMs > 0) return none('pace', Math.ceil(paceMs));
-  const due = batches.takeDue(nowMs);
-  if (due !== undefined) return leaseOut(step, { ...due, id: batchId });
-  const lingerMs = lingerLeftMs(step);
-  if (lingerMs > 0) return none('lingering', lingerMs);
+  return choose(step, batchId, verdict.kind === 'probe');
+}
+
+/**
+ * What is due for a retry comes before fresh items, and does not linger; but the breaker is probed with fresh ones, so
+ * that a batch which is itself the trouble can't keep it open.
+ */
+function choose(step: Step, batchId: string, probe: boolean): Taken {
+  const { ledger, nowMs } = step;
+  const lingerMs = ledger.ready.count > 0 ? lingerLeftMs(step) : Infinity;
+  const due = probe && lingerMs <= 0 ? undefined : ledger.batches.takeDue(nowMs, batchId);
+  if (due !== undefined) return leaseOut(step, { ...due, id: batchId }, probe);
+  if (lingerMs > 0) return none('lingering', Math.ceil(lingerMs));
   const items = collect(step);
   ledger.takeCount++;
-  return leaseOut(step, { id: batchId, items, attempts: 0, firstFailedAtMs: 0 });
+  return leaseOut(step, { id: batchId, items, attempts: 0, firstFailedAtMs: 0 }, probe);
 }
 
 /** Items that are too old to be flushed; what the bounded work of this call leaves over is flushed all the same. */
@@ -78,9 +95,10 @@ function pauseLeftMs({ ledger, config, nowMs }: Step): number {
   return ledger.lastTakeAtMs + ledger.control.intervalMs / Math.max(1, ledger.fleet.slots) - nowMs;
 }
 
-/** Without a law a partial batch waits for company, but not while an operator waits for the buffer to be empty. */
+/** Where permits pace, a partial batch waits for company, but not while an operator waits for the buffer to be empty. */
 function lingerLeftMs({ ledger, config, nowMs, draining }: Step): number {
-  if (config.control.algorithm !== 'fixed' || draining || ledger.ready.count >= config.batchSize) return 0;
+  const full = ledger.ready.count >= batchSizeInForce(config, ledger.fleetControl.elastic);
+  if (config.control.algorithm === 'interval' || draining || full) return 0;
   return (ledger.ready.oldestAtMs() ?? nowMs) + config.minFlushIntervalMs - nowMs;
 }
 
@@ -88,11 +106,12 @@ function lingerLeftMs({ ledger, config, nowMs, draining }: Step): number {
 function collect({ ledger, config }: Step): StoredItem[] {
   const { ready, takeCount } = ledger;
   const leading = leadingLane(takeCount);
+  const want = batchSizeInForce(config, ledger.fleetControl.elastic);
   const items: StoredItem[] = [];
   let bytes = 0;
   for (const lane of [leading, ...LANES.filter((other) => other !== leading)]) {
     for (let head = ready.head(lane); head !== undefined; head = ready.head(lane)) {
-      const full = items.length >= config.batchSize || (items.length > 0 && bytes + head.bytes > MAX_BATCH_BYTES);
+      const full = items.length >= want || (items.length > 0 && bytes + head.bytes > MAX_BATCH_BYTES);
       if (full) return items;
       ready.shift(lane);
       items.push(head);
@@ -102,10 +121,14 @@ function collect({ ledger, config }: Step): StoredItem[] {
   return items;
 }
 
-function leaseOut(step: Step, batch: Batch): Taken {
+function leaseOut(step: Step, batch: Batch, probe: boolean): Taken {
+  const { ledger, config, nowMs } = step;
   step.raise();
-  step.ledger.lastTakeAtMs = step.nowMs;
-  return given(step, step.ledger.batches.lease(batch, step.config.leaseMs, step.nowMs));
+  ledger.lastTakeAtMs = nowMs;
+  const leased = ledger.batches.lease(batch, { leaseMs: config.leaseMs, takenAtMs: nowMs, probe });
+  const taken = { nowMs, inFlight: ledger.batches.leasedCount, probe };
+  ledger.fleetControl = afterTake(ledger.fleetControl, taken, config);
+  return given(step, leased);
 }
 
 function given({ config }: Step, batch: LeasedBatch): Taken {

@@ -16,6 +16,17 @@ export class Timetable {
     return this.#sorted[0];
   }
 
+  /** The first after that time. */
+  firstAfter(atMs: number): Appointment | undefined {
+    return this.#sorted.find((appointment) => appointment.atMs > atMs);
+  }
+
+  /** The first up to that time whose id will do. */
+  firstUntil(atMs: number, willDo: (id: string) => boolean): Appointment | undefined {
+    const found = this.#sorted.find((appointment) => appointment.atMs > atMs || willDo(appointment.id));
+    return found !== undefined && found.atMs <= atMs ? found : undefined;
+  }
+
   /** Enters an id, or moves it. */
   set(id: string, atMs: number): void {
     this.delete(id);

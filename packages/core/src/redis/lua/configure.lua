@@ -14,8 +14,10 @@
 -- Holds I5 one limit, I7 (a consumer must be able to start, and to drain, on a full Redis)
 -- Cost O(options)
 --- @include "open_buffer"
+--- @include "fleet_control"
 --- @include "move_state"
 --- @include "save_buffer"
+--- @include "sound_keys"
 --- @include "compile_config"
 local config_key = KEYS[1]
 local action = ARGV[1]
@@ -29,6 +31,7 @@ local flat = redis.call('HGETALL', config_key)
 for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
 
 local version = tonumber(stored.version or 0)
+local algorithm = stored['control.algorithm']
 local writes, deletes = {}, {}
 local changed = false
 
@@ -97,8 +100,14 @@ for i = FIRST_PAIR + 1, #ARGV, 2 do
     return redis.error_reply('BP_BAD_CONFIG ' .. ARGV[i - 1] .. ' must be a finite number')
   end
 end
+local keys = buffer_keys()
+expect_own_keys(keys)
+redis.call('HLEN', keys.state)
+redis.call('XLEN', keys.events)
+for _, lane in ipairs(keys.lanes) do redis.call('LLEN', lane) end
 if action == 'declare' then
-  if version == 0 then
+  -- Also where somebody else has spoilt it: nothing of it can be trusted then.
+  if version == 0 or not read_config(config_key) then
     create()
   else
     local found = on_mismatch == 'error' and mismatches() or {}
@@ -124,7 +133,12 @@ if changed then
   touch(b)
   give_room(b)
   if version == 1 then b.stateSinceMs = b.now end
-  if b.config.algorithm == 'fixed' then b.intervalMs = 0 end
+  if version == 1 then write_law(b, elastic.initial(elastic_limits(b.config))) end
+  if algorithm and algorithm ~= b.config.algorithm then
+    b.epochStartMs, b.epochSamples = 0, 0
+    forget_epoch(b, 0)
+  end
+  if b.config.algorithm ~= 'interval' and not law_rules(b) then b.intervalMs = 0 end
   b.intervalMs = math.min(b.config.max_interval_ms, math.max(b.config.min_interval_ms, b.intervalMs))
   end_drain_if_over(b)
   follow_fill(b)

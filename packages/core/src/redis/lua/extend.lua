@@ -11,7 +11,7 @@
 local batches, leases = KEYS[1], KEYS[2]
 local id = ARGV[1]
 local line = redis.call('HGET', batches, id)
-local lease_ms = line and string.match(line, '^l %d+ %d+ %d+ (%d+) %d+$')
+local lease_ms = line and string.match(line, '^l %d+ %d+ %d+ (%d+) ')
 if not lease_ms then return { 'lost', 0 } end
 redis.call('ZADD', leases, server_time() + tonumber(lease_ms), id)
 return { 'extended', tonumber(lease_ms) }

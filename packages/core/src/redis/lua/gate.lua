@@ -10,8 +10,10 @@
 -- Cost O(batches) for drain, O(1) else
 --- @include "open_buffer"
 --- @include "batches"
+--- @include "fleet_control"
 --- @include "vitals"
 --- @include "save_buffer"
+--- @include "sound_keys"
 local action = ARGV[1]
 local intake = ARGV[2]
 local flush = ARGV[3]
@@ -21,9 +23,11 @@ local function pause(b)
   if flush == '1' then b.flushPaused = 1 end
 end
 
+-- An operator knows better: what holds the flush ends too.
 local function resume(b)
   b.intakePaused = 0
   b.flushPaused = 0
+  control_resumed(b)
   if b.state == 'draining' then end_drain(b) end
 end
 
@@ -44,6 +48,7 @@ if action == 'drain' and not (tonumber(intake) and tonumber(intake) >= 0) then
 end
 local b = open_buffer()
 if not b then return NOT_DECLARED end
+expect_sound_keys(b)
 touch(b)
 end_drain_if_over(b)
 ACTIONS[action](b)

@@ -10,8 +10,10 @@
 --- @include "batches"
 --- @include "vitals"
 --- @include "save_buffer"
+--- @include "sound_keys"
 local b = open_buffer()
 if not b then return NOT_DECLARED end
+expect_sound_keys(b)
 touch(b)
 give_room(b)
 end_drain_if_over(b)

@@ -12,6 +12,7 @@
 --- @include "records"
 --- @include "vitals"
 --- @include "save_buffer"
+--- @include "sound_keys"
 local action = ARGV[1]
 local MAX_LETTERS = 1000
 
@@ -52,13 +53,17 @@ if action ~= 'redrive' and action ~= 'discard' then return redis.error_reply('BP
 if #ARGV - 1 > MAX_LETTERS then return redis.error_reply('BP_BAD_REDRIVE at most 1000 ids') end
 local b = open_buffer()
 if not b then return NOT_DECLARED end
+expect_sound_keys(b)
 touch(b)
 end_drain_if_over(b)
 local ready_before = ready_count(b)
 local n = 0
 for _, entry in ipairs(letters(b)) do
-  if action == 'redrive' and not put_back(b, item_of(entry)) then break end
-  n = n + redis.call('XDEL', b.keys.dead, entry[1])
+  local item = item_of(entry)
+  -- What is no item of ours stays where it is, until it is discarded.
+  local wanted = action == 'discard' or is_record(item)
+  if wanted and action == 'redrive' and not put_back(b, item) then break end
+  if wanted then n = n + redis.call('XDEL', b.keys.dead, entry[1]) end
 end
 if action == 'redrive' then
   count(b, 'redriven', n)

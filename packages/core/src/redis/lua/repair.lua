@@ -16,7 +16,7 @@ local TYPES = {
   config = 'hash', state = 'hash', high = 'list', normal = 'list', low = 'list', leases = 'zset', batches = 'hash',
   waiters = 'zset', tickets = 'zset', dead = 'stream', epoch = 'hash', events = 'stream', nodes = 'zset',
 }
-local TEXT_FIELDS = { about = true, state = true }
+local TEXT_FIELDS = { about = true, state = true, control = true, law = true, suspect = true }
 local GONE = '^(%l+):?%l*$'
 local TERMINAL = { flushed = true, expired = true, purged = true, dead = true, lost = true, evicted = true }
 local set_aside = 0
@@ -90,7 +90,9 @@ local function mend_batch(b, id)
   local said = read_batch(b, id) or {}
   if said.items ~= items or said.bytes ~= bytes or not redis.call('ZSCORE', b.keys.leases, id) then
     -- Nobody knows whose it was: what it was taken as is void, and it is tried again.
-    said = { phase = 'r', items = items, bytes = bytes, attempts = said.attempts or 1, lease_ms = 0, first_ms = b.now }
+    said = {
+      phase = 'r', items = items, bytes = bytes, attempts = said.attempts or 1, lease_ms = 0, first_ms = b.now, taken_ms = 0,
+    }
     write_batch(b, id, said, b.now)
   end
   b.inFlight = b.inFlight + items

@@ -9,7 +9,7 @@
 -- ARGV[3] kind: acked, failed, items, released
 -- ARGV[4] latencyMs of the flush, or empty
 -- ARGV[5] jitter in [0, 1) for the retry delay
--- ARGV[6] minRetryDelayMs that the downstream asked for, or 0
+-- ARGV[6] retryAfterMs that the downstream asked the fleet to wait, or 0: what failed then comes back whole, untried
 -- ARGV[7] nextId under which to take the next batch, or empty
 -- ARGV[8] outcomes for items: one character per item, a acked, r retry, d dead
 -- ARGV[9..] causes for failed: one; for items: one per r or d, in order
@@ -24,18 +24,19 @@
 --- @include "take_batch"
 --- @include "interval_control"
 --- @include "save_buffer"
+--- @include "sound_keys"
 local session_key = KEYS[14]
 local seq = tonumber(ARGV[1])
 local id = ARGV[2]
 local kind = ARGV[3]
 local latency_ms = tonumber(ARGV[4])
 local jitter = tonumber(ARGV[5])
-local min_retry_delay_ms = tonumber(ARGV[6])
+local retry_after_ms = tonumber(ARGV[6])
 local next_id = ARGV[7]
 local outcomes = ARGV[8]
 
 local function delay_of(b)
-  return function(attempts) return retry_delay_ms(b, attempts, jitter, min_retry_delay_ms) end
+  return function(attempts) return retry_delay_ms(b, attempts, jitter, retry_after_ms) end
 end
 
 local function settle_acked(b, batch)
@@ -46,18 +47,20 @@ local function settle_acked(b, batch)
 end
 
 local function settle_released(b, batch)
-  forget_batch(b, id, batch)
-  local waiting_id = retry_id(b, id, 'a')
-  redis.call('RENAME', batch_key(b, id), batch_key(b, waiting_id))
-  batch.phase = 'r'
-  batch.lease_ms = 0
-  write_batch(b, waiting_id, batch, b.now)
+  give_back(b, id, batch, b.now)
   return 0, 0, 0
+end
+
+-- Failures that say nothing about the items count no attempt: the downstream asked for a pause, or the breaker has
+-- opened since they were taken.
+local function is_spared(b, batch)
+  return retry_after_ms > 0 or (breaker_is_open(b) and not batch.probe)
 end
 
 local function settle_items(b, batch)
   local records = redis.call('LRANGE', batch_key(b, id), 0, -1)
-  local attempts = batch.attempts + 1
+  local spared = is_spared(b, batch)
+  local attempts = spared and batch.attempts or batch.attempts + 1
   local first_ms = batch.first_ms > 0 and batch.first_ms or b.now
   local retry = {}
   local flushed, dead, cause = 0, 0, 9
@@ -68,7 +71,7 @@ local function settle_items(b, batch)
     if outcome == 'a' then
       flushed = flushed + 1
       release_items(b, 1, payload_bytes(record))
-    elseif outcome == 'd' or attempts >= b.config.max_attempts then
+    elseif outcome == 'd' or (attempts >= b.config.max_attempts and not spared) then
       dead = dead + 1
       bury(b, record, ARGV[cause], attempts, first_ms)
     else
@@ -76,35 +79,58 @@ local function settle_items(b, batch)
     end
     if outcome ~= 'a' then cause = cause + 1 end
   end
-  if #retry > 0 then store_retry(b, retry_id(b, id, 'a'), retry, attempts, first_ms, b.now + delay_of(b)(attempts)) end
+  local due_ms = b.now + delay_of(b)(batch.attempts + 1)
+  if #retry > 0 then store_retry(b, retry_id(b, id, 'a'), retry, attempts, first_ms, due_ms) end
   if #retry + dead > 0 then count(b, 'batchesFailed', 1) end
   count(b, 'retried', #retry)
   return flushed, #retry, dead
 end
 
 local function settle_failed(b, batch)
-  return 0, fail_batch(b, id, batch, ARGV[9], delay_of(b))
+  if not is_spared(b, batch) then return 0, fail_batch(b, id, batch, ARGV[9], delay_of(b)) end
+  give_back(b, id, batch, b.now + delay_of(b)(batch.attempts + 1))
+  count(b, 'batchesFailed', 1)
+  count(b, 'retried', batch.items)
+  return 0, batch.items, 0
 end
 
 local SETTLE = { acked = settle_acked, failed = settle_failed, items = settle_items, released = settle_released }
 
+-- A flush that failed in part shows a downstream that works.
+local function tell_control(b, batch, probe, flushed)
+  if kind == 'released' or not latency_ms then return control_released(b, probe) end
+  record_latency(b, latency_ms)
+  if retry_after_ms > 0 then count(b, 'batchesThrottled', 1) end
+  local outcome = (kind == 'acked' or flushed > 0) and 'flushed' or retry_after_ms > 0 and 'throttled' or 'failed'
+  control_flushed(b, {
+    outcome = outcome, latencyMs = latency_ms, retryAfterMs = retry_after_ms, takenAtMs = batch.taken_ms, probe = probe,
+    ready = ready_count(b),
+  }, jitter)
+end
+
 local function settle(b)
   end_drain_if_over(b)
   local batch = read_batch(b, id)
+  if kind ~= 'acked' and batch and list_length(b, id) ~= batch.items then
+    mend_batches(b)
+    batch = read_batch(b, id)
+    if batch and kind == 'items' then batch = nil end -- which outcome is whose can't be told any more
+  end
   if not batch or batch.phase ~= 'l' then
     count(b, 'staleSettlements', 1)
     return append(vitals(b, 'stale'), 0, 0, 0, 0)
   end
   touch(b)
+  local probe = batch.probe
   local flushed, retried, dead = SETTLE[kind](b, batch)
   count(b, 'flushed', flushed)
   count(b, 'batchesSettled', 1)
   if flushed + dead > 0 then add_to_rate(b, flushed + dead) end
   follow_fill(b)
-  if latency_ms and kind ~= 'released' then record_latency(b, latency_ms) end
+  tell_control(b, batch, probe, flushed)
   end_drain_if_over(b)
-  local retry_after_ms = retried > 0 and delay_of(b)(batch.attempts + 1) or 0
-  return append(vitals(b, 'settled'), flushed, retried, dead, retry_after_ms)
+  local due_in_ms = retried > 0 and delay_of(b)(batch.attempts + 1) or 0
+  return append(vitals(b, 'settled'), flushed, retried, dead, due_in_ms)
 end
 
 -- Everything that can be wrong is refused here, before the first write.
@@ -112,7 +138,7 @@ local function refusal_of(b)
   if not SETTLE[kind] then return 'unknown kind' end
   if ARGV[4] ~= '' and not (latency_ms and latency_ms >= 0 and latency_ms < math.huge) then return 'latency' end
   if not (jitter and jitter >= 0 and jitter < 1) then return 'jitter' end
-  if not (min_retry_delay_ms and min_retry_delay_ms >= 0) then return 'minRetryDelayMs' end
+  if not (retry_after_ms and retry_after_ms >= 0) then return 'retryAfterMs' end
   if kind == 'failed' and not ARGV[9] then return 'no cause' end
   if kind ~= 'items' then return nil end
   local batch = read_batch(b, id)
@@ -123,6 +149,7 @@ end
 
 local b = open_buffer()
 if not b then return NOT_DECLARED end
+expect_sound_keys(b)
 local reply, refusal = recall(session_key, seq)
 if refusal then return refusal end
 local fault = not reply and refusal_of(b)

@@ -12,8 +12,10 @@
 --- @include "open_buffer"
 --- @include "take_batch"
 --- @include "save_buffer"
+--- @include "sound_keys"
 local b = open_buffer()
 if not b then return NOT_DECLARED end
+expect_sound_keys(b)
 local reply = take_batch(b, ARGV[1])
 save_buffer(b)
 return reply

@@ -1,7 +1,8 @@
 --- @include "list"
 --- @include "move_state"
--- A batch is a list of records and a line in the hash `batches`: phase, items, bytes, attempts, lease, first failure.
--- Phase `l`: under a lease, its score in `leases` is when that ends. Phase `r`: waits for a retry that is due then.
+-- A batch is a list of records and a line in the hash `batches`: phase, items, bytes, attempts, lease, first failure,
+-- when it was taken, and whether it is the probe of the circuit breaker. Phase `l`: under a lease, its score in `leases`
+-- is when that ends. Phase `r`: waits for a retry that is due then.
 local function batch_key(b, id)
   return b.keys.prefix .. 'batch:' .. id
 end
@@ -9,16 +10,18 @@ end
 local function read_batch(b, id)
   local line = redis.call('HGET', b.keys.batches, id)
   if not line then return nil end
-  local phase, items, bytes, attempts, lease_ms, first_ms = string.match(line, '^(%l) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  local phase, items, bytes, attempts, lease_ms, first_ms, taken_ms, probe =
+    string.match(line, '^(%l) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)$')
   return {
     phase = phase, items = tonumber(items), bytes = tonumber(bytes), attempts = tonumber(attempts),
-    lease_ms = tonumber(lease_ms), first_ms = tonumber(first_ms),
+    lease_ms = tonumber(lease_ms), first_ms = tonumber(first_ms), taken_ms = tonumber(taken_ms), probe = probe == '1',
   }
 end
 
 local function write_batch(b, id, batch, due_ms)
-  redis.call('HSET', b.keys.batches, id, string.format('%s %d %d %d %d %d',
-    batch.phase, batch.items, batch.bytes, batch.attempts, batch.lease_ms, batch.first_ms))
+  redis.call('HSET', b.keys.batches, id, string.format('%s %d %d %d %d %d %d %d',
+    batch.phase, batch.items, batch.bytes, batch.attempts, batch.lease_ms, batch.first_ms, batch.taken_ms,
+    batch.probe and 1 or 0))
   redis.call('ZADD', b.keys.leases, due_ms, id)
 end
 

@@ -18,6 +18,10 @@ local function compile_config(options)
     flush_timeout_ms = number('flushTimeoutMs'), lease_ms = number('leaseMs'), max_attempts = number('maxAttempts'),
     backoff_type = text('backoff.type'), backoff_delay_ms = number('backoff.delayMs'),
     backoff_max_ms = number('backoff.maxDelayMs'), dead_letter_limit = number('deadLetterLimit'),
-    algorithm = text('control.algorithm'),
+    algorithm = text('control.algorithm'), enforced = options['control.mode'] ~= 'observe',
+    max_batch_size = number('maxBatchSize') or number('batchSize'), max_flushes_per_second = number('maxFlushesPerSecond'),
+    breaker_enabled = options['breaker.enabled'] == '1', breaker_failure_ratio = number('breaker.failureRatio'),
+    breaker_min_flushes = number('breaker.minFlushes'), breaker_window_ms = number('breaker.windowMs'),
+    breaker_cooldown_ms = number('breaker.cooldownMs'), breaker_max_cooldown_ms = number('breaker.maxCooldownMs'),
   })
 end

@@ -11,7 +11,7 @@ local function add_dead_letter(b, record, cause, attempts, first_ms)
   end
   local id = b.revision .. '-' .. b.letters
   b.letters = b.letters + 1
-  add_entry(b.keys.dead, limit, id,
+  append_entry(b.keys.dead, limit, id,
     'item', record, 'cause', cause, 'attempts', attempts, 'firstMs', first_ms, 'lastMs', b.now)
   count(b, 'deadTrimmed', before + 1 - redis.call('XLEN', b.keys.dead))
 end

@@ -1,38 +1,23 @@
+--- @include "latency_buckets"
 --- @include "move_state"
 -- The shared interval: at most one decision per epoch for the whole fleet (I4), from the median latency of its flushes.
 -- Mirrors domain/latency-histogram.ts and domain/interval-law.ts.
 local EPOCH_MS = 1000
-local MAX_LATENCY_MS = 3600000
-local BUCKETS = 160
-local BUCKET_GROWTH = 1.1
 
-local function bucket_of(latency_ms)
-  local bound = 1
-  for i = 0, BUCKETS - 1 do
-    if latency_ms <= bound then return i end
-    bound = bound * BUCKET_GROWTH
-  end
-  return BUCKETS - 1
-end
-
+-- The geometric mean of the bounds of a bucket.
 local function bucket_value(index)
-  local lower, upper = 1, 1
-  for _ = 1, index do
-    lower = upper
-    upper = upper * BUCKET_GROWTH
-  end
-  return math.sqrt(lower * upper)
+  local lower, upper = bucket_bounds(index)
+  return math.sqrt(math.max(1, lower) * upper)
 end
 
 local function median(b)
-  local flat = redis.call('HGETALL', b.keys.epoch)
-  local counts = {}
-  for i = 1, #flat, 2 do counts[tonumber(flat[i])] = tonumber(flat[i + 1]) end
-  local rank, seen = math.ceil(b.epochSamples / 2), 0
+  local counts, samples = read_buckets(b)
+  local rank, seen = math.ceil(samples / 2), 0
   for i = 0, BUCKETS - 1 do
     seen = seen + (counts[i] or 0)
     if seen >= rank then return bucket_value(i) end
   end
+  return bucket_value(BUCKETS - 1)
 end
 
 local function next_interval(c, interval_ms, p50_ms)
@@ -46,7 +31,8 @@ local function record_latency(b, latency_ms)
   b.lastLatencyMs = latency_ms
   if b.config.algorithm ~= 'interval' then return end
   if b.epochStartMs == 0 then b.epochStartMs = b.now end
-  redis.call('HINCRBY', b.keys.epoch, bucket_of(math.min(latency_ms, MAX_LATENCY_MS)), 1)
+  local bucket = bucket_of(math.min(latency_ms, MAX_LATENCY_MS))
+  if type(redis.pcall('HINCRBY', b.keys.epoch, bucket, 1)) == 'table' then redis.call('HSET', b.keys.epoch, bucket, 1) end
   b.epochSamples = b.epochSamples + 1
   if b.now - b.epochStartMs < EPOCH_MS then return end
   local p50_ms = median(b)

@@ -11,10 +11,18 @@ local function leave_line(b, id)
   end
 end
 
+-- Somebody else deleted tickets: a place without one would be held for ever. O(waiters), and only then.
+local function give_tickets(b)
+  for _, id in ipairs(redis.call('ZRANGE', b.keys.waiters, 0, -1)) do
+    redis.call('ZADD', b.keys.tickets, 'NX', b.now + TICKET_TTL_MS, id)
+  end
+end
+
 -- A producer that died must not hold a place for ever. Once per call.
 local function prune_line(b)
   if b.pruned or b.waiting == 0 then return end
   b.pruned = true
+  if b.tickets ~= b.waiting then give_tickets(b) end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', b.keys.tickets, '-inf', b.now, 'LIMIT', 0, 100)) do
     leave_line(b, id)
   end

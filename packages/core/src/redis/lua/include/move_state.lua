@@ -1,9 +1,9 @@
---- @include "watermarks"
 --- @include "stream"
+--- @include "watermarks"
 -- Changes the state in the call that caused it: a new epoch, an entry in the event stream, a signal.
 local function add_event(b, ...)
   touch(b)
-  add_entry(b.keys.events, 1000, b.revision .. '-' .. b.events, 'atMs', b.now, ...)
+  append_entry(b.keys.events, 1000, b.revision .. '-' .. b.events, 'atMs', b.now, ...)
   b.events = b.events + 1
 end
 

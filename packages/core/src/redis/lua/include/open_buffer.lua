@@ -1,13 +1,17 @@
 --- @include "buffer_keys"
 --- @include "read_config"
+--- @include "recount"
 --- @include "server_time"
 -- The buffer as this call finds it. What the call changes in the table is written back by save_buffer.
 local STATE_FIELDS = {
   'revision', 'stateEpoch', 'stateSinceMs', 'inFlight', 'inFlightBatches', 'bytes', 'inFlightBytes', 'maxSize',
   'sampleSince', 'intakePaused', 'flushPaused', 'drainUntilMs', 'ticketOrder', 'grantedOrder', 'rate', 'rateSinceMs',
-  'rateCount', 'intervalMs', 'lastTakeAtMs', 'takeCount', 'slots', 'epochStartMs', 'epochSamples', 'lastLatencyMs',
-  'state',
+  'rateCount', 'permits', 'batchSize', 'intervalMs', 'lastTakeAtMs', 'takeCount', 'slots', 'epochStartMs',
+  'epochSamples', 'lastLatencyMs', 'seenMs', 'state',
 }
+
+local DEFAULTS = { state = 'normal' }
+local STATE_NAMES = { normal = true, elevated = true, critical = true, blocked = true, draining = true }
 
 local function open_buffer()
   local keys = buffer_keys()
@@ -15,17 +19,29 @@ local function open_buffer()
   if not config then return nil end
   local values = redis.call('HMGET', keys.state, unpack(STATE_FIELDS))
   local b = { keys = keys, config = config, now = server_time(), counts = {}, written = {}, events = 0, letters = 0 }
+  local damaged = not values[1]
   for i, field in ipairs(STATE_FIELDS) do
-    local value = values[i]
-    if field == 'state' then value = value or 'normal' else value = tonumber(value or 0) end
+    local value = values[i] or DEFAULTS[field] or 0
+    local sound = STATE_NAMES[value]
+    if field ~= 'state' then
+      value = tonumber(value)
+      sound = value and math.abs(value) < math.huge
+    end
+    if sound then b.written[field] = value else damaged, value = true, DEFAULTS[field] or 0 end
     b[field] = value
-    b.written[field] = value
   end
   b.ready = { redis.call('LLEN', keys.high), redis.call('LLEN', keys.normal), redis.call('LLEN', keys.low) }
   b.size = b.ready[1] + b.ready[2] + b.ready[3] + b.inFlight
   b.waiting = config.strategy == 'block' and redis.call('ZCARD', keys.waiters) or 0
-  -- Of a wrong type it is refused here, before the first write.
-  if b.waiting > 0 then redis.call('ZCARD', keys.tickets) end
+  if damaged then
+    recount_state(b)
+    b.written.revision = nil
+  end
+  if b.size == b.inFlight then b.bytes = b.inFlightBytes end
+  -- What another key under one of these names would spoil is refused here, before the first write.
+  redis.call('XLEN', keys.events)
+  if config.strategy == 'block' then b.tickets = redis.call('ZCARD', keys.tickets) end
+  if config.dead_letter_evictions then redis.call('XLEN', keys.dead) end
   return b
 end
 

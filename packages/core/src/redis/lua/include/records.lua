@@ -10,9 +10,14 @@ local function stamp(now, weight)
 end
 
 local function enqueued_at(record)
-  return tonumber(string.sub(record, 1, 13))
+  return tonumber(string.sub(record, 1, 13)) or 0 -- somebody else's record is as old as can be
+end
+
+-- By its length and its lane, as far as the scripts rely on it.
+local function is_record(text)
+  return text ~= nil and #text >= HEADER_CHARS and LANE_INDEX[string.sub(text, HEADER_CHARS, HEADER_CHARS)] ~= nil
 end
 
 local function payload_bytes(record)
-  return #record - HEADER_CHARS
+  return math.max(0, #record - HEADER_CHARS)
 end

@@ -3,7 +3,7 @@
 --- @include "drain_rate"
 --- @include "records"
 -- What happens to the items of a batch that were not flushed. What it becomes is named after the batch and the
--- revision, since a taker may use an id again.
+-- revision, since a taker may use an id again, and after its half: `a` and `b`, or `c` and `d` of a suspect.
 local MAX_DRAINING_DELAY_MS = 1000
 
 local function retry_delay_ms(b, attempts, jitter, min_ms)
@@ -23,7 +23,9 @@ local function store_retry(b, id, records, attempts, first_ms, due_ms)
   local bytes = 0
   for _, record in ipairs(records) do bytes = bytes + payload_bytes(record) end
   push_all(batch_key(b, id), records)
-  local batch = { phase = 'r', items = #records, bytes = bytes, attempts = attempts, lease_ms = 0, first_ms = first_ms }
+  local batch = {
+    phase = 'r', items = #records, bytes = bytes, attempts = attempts, lease_ms = 0, first_ms = first_ms, taken_ms = 0,
+  }
   write_batch(b, id, batch, due_ms)
 end
 
@@ -32,9 +34,18 @@ local function bury(b, record, cause, attempts, first_ms)
   add_dead_letter(b, record, cause, attempts, first_ms)
 end
 
+-- Gives a batch back whole, its attempts as they were: it was not tried, or is not to blame. Due then.
+local function give_back(b, id, batch, due_ms)
+  forget_batch(b, id, batch)
+  local waiting_id = retry_id(b, id, 'a')
+  redis.call('RENAME', batch_key(b, id), batch_key(b, waiting_id))
+  batch.phase, batch.lease_ms, batch.probe = 'r', 0, false
+  write_batch(b, waiting_id, batch, due_ms)
+end
+
 -- A batch failed as a whole. One item is retried, or dies at maxAttempts; more are halved, so that a poison item is
 -- isolated in about log2(items) steps and its healthy neighbours get through. Returns retried, dead.
-local function fail_batch(b, id, batch, cause, delay_of)
+local function fail_batch(b, id, batch, cause, delay_of, suspect)
   local records = redis.call('LRANGE', batch_key(b, id), 0, -1)
   local attempts = batch.attempts + 1
   local first_ms = batch.first_ms > 0 and batch.first_ms or b.now
@@ -52,8 +63,8 @@ local function fail_batch(b, id, batch, cause, delay_of)
     local part = i <= half and first or second
     part[#part + 1] = record
   end
-  store_retry(b, retry_id(b, id, 'a'), first, attempts, first_ms, due_ms)
-  if #second > 0 then store_retry(b, retry_id(b, id, 'b'), second, attempts, first_ms, due_ms) end
+  store_retry(b, retry_id(b, id, suspect and 'c' or 'a'), first, attempts, first_ms, due_ms)
+  if #second > 0 then store_retry(b, retry_id(b, id, suspect and 'd' or 'b'), second, attempts, first_ms, due_ms) end
   count(b, 'retried', #records)
   return #records, 0
 end

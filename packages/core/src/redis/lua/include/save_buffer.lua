@@ -14,6 +14,14 @@ local function save_buffer(b)
       changes[#changes + 1] = value
     end
   end
+  if b.control_changed then
+    changes[#changes + 1] = 'control'
+    changes[#changes + 1] = cmsgpack.pack(b.control)
+  end
   if #changes > 0 then redis.call('HSET', b.keys.state, unpack(changes)) end
-  for counter, n in pairs(b.counts) do redis.call('HINCRBY', b.keys.state, counter, n) end
+  for counter, n in pairs(b.counts) do
+    -- What somebody else made of a counter is no number to add to.
+    local sum = redis.pcall('HINCRBY', b.keys.state, counter, n)
+    if type(sum) == 'table' then redis.call('HSET', b.keys.state, counter, n) end
+  end
 end

@@ -3,12 +3,15 @@ local SESSION_TTL_MS = 3600000
 
 -- Returns the recorded answer, or nil and an error, or nothing for a call that is new.
 local function recall(key, seq)
-  local stored = redis.call('GET', key)
+  local stored = redis.pcall('GET', key)
   if not stored then
     if seq > 1 then return nil, redis.error_reply('BP_TOKEN_EXPIRED the record of this session is gone') end
     return nil, nil
   end
-  local record = cmsgpack.unpack(stored)
+  local read, record = pcall(cmsgpack.unpack, stored)
+  if not read or type(record) ~= 'table' or type(record[1]) ~= 'number' or type(record[2]) ~= 'table' then
+    return nil, redis.error_reply('BP_TOKEN_EXPIRED somebody else wrote over the record of this session')
+  end
   if seq == record[1] then return record[2], nil end
   if seq < record[1] then return nil, redis.error_reply('BP_STALE this session has gone on to call ' .. record[1]) end
   return nil, nil

@@ -7,11 +7,10 @@ local function last_given(key)
   end
 end
 
--- Appends to a bounded stream under an id of ours. Somebody else may have written a later one, or another type: that must
--- not end a script that has written already, as Redis does not roll back.
-local function add_entry(key, limit, id, ...)
-  local kind = redis.call('TYPE', key).ok
-  if kind ~= 'stream' and kind ~= 'none' then return end
-  local overtaken = last_given(key) > tonumber(string.match(id, '^%d+'))
-  redis.call('XADD', key, 'MAXLEN', '=', limit, overtaken and '*' or id, ...)
+-- Appends to a stream that keeps so many. An id of ours is too low where somebody else has added a higher one; then Redis
+-- chooses it, so that no call fails half way.
+local function append_entry(key, limit, id, ...)
+  for _, each in ipairs({ id, '*' }) do
+    if type(redis.pcall('XADD', key, 'MAXLEN', '=', limit, each, ...)) ~= 'table' then return end
+  end
 end

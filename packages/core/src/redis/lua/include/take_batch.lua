@@ -1,4 +1,5 @@
 --- @include "expire_ready"
+--- @include "fleet_control"
 --- @include "sweep_leases"
 --- @include "vitals"
 -- Takes a batch under the taker's id: permit, pace, batch and lease in one step.
@@ -26,8 +27,21 @@ local function ms_until(b, at_ms)
   return math.min(1000, math.max(1, at_ms - b.now))
 end
 
+-- A poison item may kill its taker, and with that all that is in flight there. So of the suspects one flies at a time in
+-- the whole fleet: what was lost along with the poison is not lost with it again.
+local function suspect_flies(b)
+  local id = redis.call('HGET', b.keys.state, 'suspect')
+  local batch = id and read_batch(b, id)
+  return batch and batch.phase == 'l' or false
+end
+
+local function is_suspect(retry_id)
+  return string.find(retry_id, '[cd]$') ~= nil
+end
+
 local function ms_to_next_due(b)
-  local next_due = redis.call('ZRANGE', b.keys.leases, 0, 0, 'WITHSCORES')
+  local from = suspect_flies(b) and '(' .. b.now or '-inf'
+  local next_due = redis.call('ZRANGEBYSCORE', b.keys.leases, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   return next_due[2] and ms_until(b, tonumber(next_due[2])) or 1000
 end
 
@@ -44,14 +58,15 @@ end
 local function due_retry(b)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', b.keys.leases, '-inf', b.now, 'LIMIT', 0, MAX_SWEPT + 1)) do
     local batch = read_batch(b, id)
-    if batch and batch.phase == 'r' and redis.call('TYPE', batch_key(b, id)).ok == 'list' then return id, batch end
+    local waits = batch and batch.phase == 'r' and list_length(b, id) > 0
+    if waits and not (is_suspect(id) and suspect_flies(b)) then return id, batch end
   end
 end
 
 -- Moves items from the head of a lane to the batch, in pieces so that large items are not read in vain. Returns whether
 -- the batch is full.
 local function fill_from(b, lane, batch, taken)
-  local want = b.config.batch_size
+  local want = batch_size_of(b)
   while batch.items < want and b.ready[lane] > 0 do
     local records = redis.call('LRANGE', b.keys.lanes[lane], 0, math.min(PIECE, want - batch.items) - 1)
     local fits = 0
@@ -80,7 +95,7 @@ local function lane_order(take_count)
 end
 
 local function take_fresh(b, id)
-  local batch = { phase = 'l', items = 0, bytes = 0, attempts = 0, lease_ms = b.config.lease_ms, first_ms = 0 }
+  local batch = { phase = 'l', items = 0, bytes = 0, attempts = 0, first_ms = 0 }
   local records = {}
   for _, lane in ipairs(lane_order(b.takeCount)) do
     if fill_from(b, lane, batch, records) then break end
@@ -94,9 +109,9 @@ end
 
 local function take_retry(b, id, old_id, batch)
   forget_batch(b, old_id, batch)
+  if is_suspect(old_id) then redis.call('HSET', b.keys.state, 'suspect', id) end
   redis.call('RENAME', batch_key(b, old_id), batch_key(b, id))
   batch.phase = 'l'
-  batch.lease_ms = b.config.lease_ms
   return batch, records_of(b, id)
 end
 
@@ -110,18 +125,46 @@ local function oldest_stamp(b)
   return oldest
 end
 
--- Why there is nothing to take now, or nil. What is due for a retry comes before fresh items, and does not linger.
-local function obstacle(b, retry_id)
-  local c = b.config
-  if ready_count(b) == 0 and not retry_id then return 'empty', ms_to_next_due(b) end
-  if b.inFlightBatches >= c.permits then return 'permits', ms_to_next_permit(b) end
-  if c.algorithm == 'interval' then
-    local wait_ms = b.lastTakeAtMs + b.intervalMs / math.max(1, b.slots) - b.now
-    if wait_ms > 0 then return 'pace', math.ceil(wait_ms) end
-  elseif not retry_id and ready_count(b) < c.batch_size and b.state ~= 'draining' then
-    local wait_ms = oldest_stamp(b) + c.min_interval_ms - b.now
-    if wait_ms > 0 then return 'lingering', math.ceil(wait_ms) end
-  end
+-- How long fresh items have to wait for company; 0 when they may go.
+local function ms_to_linger(b)
+  if b.config.algorithm == 'interval' or b.state == 'draining' or ready_count(b) >= batch_size_of(b) then return 0 end
+  return math.max(0, oldest_stamp(b) + b.config.min_interval_ms - b.now)
+end
+
+local function ms_to_pace(b)
+  if b.config.algorithm ~= 'interval' then return 0 end
+  return b.lastTakeAtMs + b.intervalMs / math.max(1, b.slots) - b.now
+end
+
+-- What is due for a retry comes before fresh items, and does not linger; but the breaker is probed with fresh ones, so
+-- that a batch which is itself the trouble can't keep it open. Returns what to take, or nil, why not, and for how long.
+local function choose(b, verdict)
+  local retry_id, retry = due_retry(b)
+  local linger_ms = ready_count(b) > 0 and ms_to_linger(b) or math.huge
+  if retry and not (verdict == 'probe' and linger_ms == 0) then return { id = retry_id, batch = retry } end
+  if linger_ms == 0 then return {} end
+  if ready_count(b) == 0 then return nil, 'empty', ms_to_next_due(b) end
+  return nil, 'lingering', math.ceil(linger_ms)
+end
+
+-- Why nothing may be taken whatever waits, or nil.
+local function obstacle(b, verdict, reason, wait_ms)
+  if verdict == 'wait' then return reason, math.min(1000, math.ceil(wait_ms)) end
+  if b.inFlightBatches >= permits_of(b) then return 'permits', ms_to_next_permit(b) end
+  local pace_ms = ms_to_pace(b)
+  if pace_ms > 0 then return 'pace', math.ceil(pace_ms) end
+end
+
+local function lease_out(b, id, choice, verdict)
+  touch(b)
+  local batch, records
+  if choice.id then batch, records = take_retry(b, id, choice.id, choice.batch) else batch, records = take_fresh(b, id) end
+  batch.lease_ms, batch.taken_ms, batch.probe = b.config.lease_ms, b.now, verdict == 'probe'
+  write_batch(b, id, batch, b.now + batch.lease_ms)
+  b.inFlightBatches = b.inFlightBatches + 1
+  b.lastTakeAtMs = b.now
+  control_taken(b, batch.probe)
+  return batch_reply(b, batch, records)
 end
 
 local function take_batch(b, id)
@@ -139,14 +182,12 @@ local function take_batch(b, id)
     follow_fill(b)
     end_drain_if_over(b)
   end
-  local retry_id, retry = due_retry(b)
-  local reason, wait_ms = obstacle(b, retry_id)
-  if reason then return no_batch(b, reason, wait_ms) end
-  touch(b)
-  local batch, records
-  if retry then batch, records = take_retry(b, id, retry_id, retry) else batch, records = take_fresh(b, id) end
-  write_batch(b, id, batch, b.now + batch.lease_ms)
-  b.inFlightBatches = b.inFlightBatches + 1
-  b.lastTakeAtMs = b.now
-  return batch_reply(b, batch, records)
+  if ready_count(b) == 0 and not due_retry(b) then return no_batch(b, 'empty', ms_to_next_due(b)) end
+  local verdict, why, wait_ms = control_verdict(b)
+  local reason, ms = obstacle(b, verdict, why, wait_ms)
+  if reason then return no_batch(b, reason, ms) end
+  local choice
+  choice, reason, ms = choose(b, verdict)
+  if not choice then return no_batch(b, reason, ms) end
+  return lease_out(b, id, choice, verdict)
 end

@@ -1,0 +1,172 @@
+import { driftedVariance, withBaseline } from './baseline.js';
+import type {
+  ElasticControl,
+  ElasticDecision,
+  ElasticLimits,
+  ElasticReason,
+  EpochObservation,
+} from './elastic-control.js';
+import { armed, disarmed, judge } from './elasticity-test.js';
+import { type EpochView, viewOf } from './epoch-view.js';
+
+/** Latency above the baseline by more than this, and by more than chance explains, is a queue. */
+const QUEUE_RATIO = 1.35;
+/** In slow start permits double, so a queue is believed sooner. */
+const STARTING_QUEUE_RATIO = 1.3;
+/** Below this there is no queue to speak of: permits may grow. */
+const CALM_RATIO = 1.12;
+/** A cut aims for this ratio, and takes at most three tenths at once. */
+const CUT_TO_RATIO = 1.15;
+const LARGEST_CUT = 0.7;
+/** A share of failures above the floor by this is trouble; above a half it halves the permits. */
+const ERROR_MARGIN = 0.05;
+/** More than this share of the flushes were told to wait (429). */
+const THROTTLED_SHARE = 0.02;
+/** Permits grow by half their square root: fast enough for a step, gentle near the knee. */
+const GROWTH = 0.5;
+/** After so many epochs between calm and queue the permits are lowered a little, to see whether the latency is ours. */
+const HOLDS_BEFORE_PROBE = 8;
+const PROBE_DIP = 0.75;
+const LARGEST_BATCH_STEP = 1.5;
+/** The variance that the median of an epoch should have; cruder in slow start, where steps are large. */
+const WANTED_VARIANCE = 0.01;
+const STARTING_WANTED_VARIANCE = 0.06;
+const FEWEST_SAMPLES = 20;
+const STARTING_FEWEST_SAMPLES = 6;
+const MOST_SAMPLES = 100;
+/** The variance of a median is that of the mean times this (π/2, of a normal distribution). */
+const MEDIAN_FACTOR = 1.5625;
+
+type Step = { readonly control: ElasticControl; readonly reason: ElasticReason };
+
+/**
+ * One decision for the whole fleet: how many batches may be in flight, how large they are, and what interval follows.
+ *
+ * Latency is compared with its unqueued baseline, never with an absolute target. Above it: is the queue ours? The permits
+ * are cut, and the elasticity of the latency, d ln L / d ln C, tells: near 1 the queue was ours, near 0 the downstream
+ * has become slower by itself, and the new latency is the baseline. docs/control.md has the regimes.
+ */
+export function decide(control: ElasticControl, seen: EpochObservation, limits: ElasticLimits): ElasticDecision {
+  const view = viewOf(control, seen, limits);
+  const { control: next, reason } = step(control, view);
+  return { control: published(next, view, reason), reason };
+}
+
+/** The breaker has closed: the downstream works again, and how much it takes is to be found out anew. */
+export function recovering(control: ElasticControl): ElasticControl {
+  return { ...disarmed(control), permits: Math.max(1, control.permits / 2), rising: 1 };
+}
+
+function step(control: ElasticControl, view: EpochView): Step {
+  if (view.seen.throttled > THROTTLED_SHARE * view.seen.batches) return throttled(control, view);
+  const aged = {
+    ...control,
+    errorFloor: Math.min(control.errorFloor, view.errors),
+    baselineVariance: driftedVariance(control),
+    testAge: control.testAge + 1,
+  };
+  const judged = judge(aged, view);
+  if (judged.reason !== undefined) return { control: judged.control, reason: judged.reason };
+  return react(view.known ? withBaseline(judged.control, view) : judged.control, view);
+}
+
+/** The downstream counts what it takes: Little's law says how many permits that needs. */
+function throttled(control: ElasticControl, view: EpochView): Step {
+  const latencyMs = view.known ? view.latencyMs : control.latencyMs;
+  const need = (view.seen.flushesPerSecond * latencyMs) / 1_000 + 1;
+  const permits = Math.max(1, Math.min(control.permits, Math.max(0.5 * control.permits, need)));
+  const cut = { ...disarmed(control), permits, rising: 0 };
+  const sized = view.known && control.baselineMs > 0 ? withSize(cut, view, 0) : undefined;
+  return { control: sized ?? cut, reason: 'errors' };
+}
+
+function react(control: ElasticControl, view: EpochView): Step {
+  const { errors, seen, known } = view;
+  const erroneous = errors - Math.sqrt(errors / seen.batches) > control.errorFloor + ERROR_MARGIN;
+  const over = known ? Math.log(view.latencyMs / control.baselineMs) : 0;
+  const chance = known ? Math.sqrt(view.variance + control.baselineVariance) : 0;
+  const surely = over - chance;
+  const queueRatio = control.rising === 1 ? STARTING_QUEUE_RATIO : QUEUE_RATIO;
+  if (erroneous || surely > Math.log(queueRatio))
+    return { control: cut(control, view, erroneous, over), reason: erroneous ? 'errors' : 'queue' };
+  if (control.probing === 1 || !known) return { control, reason: 'hold' };
+  const starting = control.rising === 1 && view.permitBound;
+  if (!starting && (!view.permitBound || !view.backlogged || surely > Math.log(CALM_RATIO))) {
+    const sized = withSize(control, view, surely);
+    if (sized !== undefined) return { control: sized, reason: 'batch' };
+  }
+  if (!view.backlogged || !view.permitBound) return { control, reason: 'hold' };
+  if (control.rising === 1 && control.testPermits === 0)
+    return { control: { ...control, permits: 2 * control.permits }, reason: 'slow_start' };
+  return climb({ ...control, rising: 0 }, view, surely);
+}
+
+function cut(control: ElasticControl, view: EpochView, erroneous: boolean, over: number): ElasticControl {
+  const fresh = control.testPermits === 0 || (erroneous && control.testErrors === 0);
+  const watched = fresh ? armed(control, view, erroneous ? view.errors : 0) : control;
+  const inUse = Math.min(control.permits, view.seen.maxInFlight);
+  const permits = Math.min(Math.ceil(inUse * cutFactor(control, view, erroneous, over)), view.atOnce - 1);
+  return { ...watched, permits: Math.max(1, permits), probing: 0 };
+}
+
+function cutFactor(control: ElasticControl, view: EpochView, erroneous: boolean, over: number): number {
+  if (erroneous) return view.errors > 0.5 ? 0.5 : LARGEST_CUT;
+  return control.rising === 1 ? 0.5 : Math.max(LARGEST_CUT, CUT_TO_RATIO / Math.exp(over));
+}
+
+/** Above slow start: up while it is calm; after a while in between, a look whether the latency is ours. */
+function climb(control: ElasticControl, view: EpochView, surely: number): Step {
+  if (surely < Math.log(CALM_RATIO)) {
+    const permits = control.permits + Math.max(1, GROWTH * Math.sqrt(control.permits));
+    return { control: { ...control, permits }, reason: 'grow' };
+  }
+  if (control.holds < HOLDS_BEFORE_PROBE || view.atOnce === 1)
+    return { control: { ...control, holds: control.holds + 1 }, reason: 'hold' };
+  const looking = armed(control, view, 0);
+  const permits = Math.min(view.atOnce - 1, Math.ceil(looking.testPermits * PROBE_DIP));
+  return { control: { ...looking, permits, probing: 1 }, reason: 'probe' };
+}
+
+/** The latency that a batch may have: the fuller the buffer, the more throughput is worth. */
+function capMs({ seen, limits }: EpochView): number {
+  const { targetLatencyMs, flushTimeoutMs } = limits;
+  if (seen.state === 'normal') return 0.8 * targetLatencyMs;
+  if (seen.state === 'elevated') return targetLatencyMs;
+  return Math.min(2.5 * targetLatencyMs, flushTimeoutMs / 4);
+}
+
+/** Another batch size, or undefined. The baseline of a smaller batch is assumed to be smaller in proportion. */
+function withSize(control: ElasticControl, view: EpochView, surely: number): ElasticControl | undefined {
+  const { limits, seen } = view;
+  const { batchSize, baselineMs } = control;
+  const largest = limits.maxBatchSize ?? limits.batchSize;
+  const cap = capMs(view);
+  const relaxed = seen.state === 'normal' || seen.state === 'elevated';
+  if (relaxed && batchSize > limits.batchSize && baselineMs > 1.1 * cap) {
+    const to = Math.max(limits.batchSize, 0.9 * batchSize);
+    return { ...control, batchSize: to, baselineMs: (baselineMs * to) / batchSize };
+  }
+  const calm = surely <= Math.log(QUEUE_RATIO) && control.testPermits === 0;
+  if (batchSize >= largest || seen.ready <= 2 * batchSize || !calm) return undefined;
+  const to = Math.min(largest, batchSize * Math.min(LARGEST_BATCH_STEP, cap / (1.1 * baselineMs)));
+  return to < batchSize + 1 && to < largest ? undefined : { ...control, batchSize: to };
+}
+
+/** Within the limits, with what everybody is told. */
+function published(control: ElasticControl, view: EpochView, reason: ElasticReason): ElasticControl {
+  const { seen, limits } = view;
+  const permits = Math.max(1, Math.min(control.permits, limits.maxConcurrentFlushes));
+  const latencyMs = view.known ? view.latencyMs : control.latencyMs;
+  const pauseMs = latencyMs * (seen.slots / permits - 1);
+  const rising = control.rising === 1;
+  const variance = rising && reason !== 'hold' ? STARTING_WANTED_VARIANCE : WANTED_VARIANCE;
+  const wanted = Math.ceil((MEDIAN_FACTOR * seen.spread * seen.spread) / variance);
+  return {
+    ...control,
+    permits,
+    latencyMs,
+    intervalMs: Math.min(limits.maxFlushIntervalMs, Math.max(limits.minFlushIntervalMs, pauseMs)),
+    wantedSamples: Math.max(rising ? STARTING_FEWEST_SAMPLES : FEWEST_SAMPLES, Math.min(MOST_SAMPLES, wanted)),
+    holds: reason === 'hold' ? control.holds : 0,
+  };
+}

@@ -1,0 +1,144 @@
+--- @include "breaker"
+--- @include "control_epoch"
+--- @include "effective"
+--- @include "elastic_law"
+--- @include "flush_rate"
+--- @include "move_state"
+--- @include "unpack_field"
+-- The control loop of the fleet. Mirrors domain/control/fleet-control.ts. The field `control` of the state holds what
+-- every take and settlement changes, the field `law` what only a decision does; both are MessagePack.
+local function open_control(b)
+  b.control = b.control or unpack_field(b, 'control')
+    or { epoch = new_epoch(0, 0), breaker = closed_breaker(0), holdUntilMs = 0, scheduledTakeMs = 0 }
+  return b.control
+end
+
+local function change_control(b)
+  b.control_changed = true
+  return open_control(b)
+end
+
+local function elastic_limits(c)
+  return {
+    batchSize = c.batch_size, maxBatchSize = c.max_batch_size, minFlushIntervalMs = c.min_interval_ms,
+    maxFlushIntervalMs = c.max_interval_ms, targetLatencyMs = c.target_latency_ms,
+    maxConcurrentFlushes = c.permits, flushTimeoutMs = c.flush_timeout_ms,
+  }
+end
+
+local function read_law(b)
+  return unpack_field(b, 'law') or elastic.initial(elastic_limits(b.config))
+end
+
+-- What is decided is in force at once.
+local function write_law(b, law)
+  redis.call('HSET', b.keys.state, 'law', cmsgpack.pack(law))
+  b.permits = math.floor(law.permits)
+  b.batchSize = math.floor(law.batchSize)
+  if law_rules(b) then b.intervalMs = law.intervalMs end
+end
+
+local function forget_epoch(b, start_ms)
+  change_control(b).epoch = new_epoch(start_ms, b.inFlightBatches)
+  redis.call('UNLINK', b.keys.epoch)
+end
+
+-- Returns pass, probe, or wait with the reason and the time.
+local function control_verdict(b)
+  local control, c = open_control(b), b.config
+  local verdict, wait_ms = breaker_verdict(control.breaker, b.now)
+  if verdict == 'wait' and c.enforced then return verdict, 'breaker', wait_ms end
+  if control.holdUntilMs > b.now then return 'wait', 'hold', control.holdUntilMs - b.now end
+  if c.max_flushes_per_second and control.scheduledTakeMs > b.now then
+    return 'wait', 'rate', math.ceil(control.scheduledTakeMs - b.now)
+  end
+  return verdict == 'probe' and 'probe' or 'pass'
+end
+
+local function control_taken(b, probe)
+  local control = change_control(b)
+  control.epoch.maxInFlight = math.max(control.epoch.maxInFlight, b.inFlightBatches)
+  if probe then control.breaker.phase = 'half_open' end
+  local rate = b.config.max_flushes_per_second
+  control.scheduledTakeMs = rate and next_take_ms(control.scheduledTakeMs, b.now, rate) or 0
+end
+
+-- A batch came back untried; if it was the probe another may be taken.
+local function control_released(b, probe)
+  if probe then change_control(b).breaker.phase = 'open' end
+end
+
+-- An operator ends the pause of the downstream and closes the breaker.
+local function control_resumed(b)
+  local control = change_control(b)
+  control.holdUntilMs = 0
+  control.breaker = closed_breaker(0)
+end
+
+local function breaker_is_open(b)
+  return b.config.enforced and open_control(b).breaker.phase ~= 'closed'
+end
+
+local function tell_decision(b, reason, before, law, report, epoch)
+  local fields = {
+    reason = reason, fromPermits = before.permits, toPermits = law.permits, intervalMs = law.intervalMs,
+    batchSize = law.batchSize, latencyMs = law.latencyMs, baselineMs = law.baselineMs, samples = epoch.samples,
+    failures = epoch.failures, throttled = epoch.throttled, inFlight = epoch.maxInFlight, ready = report.ready,
+    breaker = b.control.breaker.phase,
+  }
+  local flat = {}
+  for name, value in pairs(fields) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = type(value) == 'number' and decimal(value) or value
+  end
+  add_event(b, 'kind', 'control', unpack(flat))
+  publish(b, 'control ' .. cjson.encode(fields))
+end
+
+local function next_breaker(b, breaker, report, jitter)
+  if not b.config.breaker_enabled then return closed_breaker(0) end
+  if report.outcome == 'throttled' and not report.probe then return breaker end
+  local failed = report.outcome == 'failed' or report.outcome == 'lost'
+  return breaker_after_flush(breaker, failed, report.probe, b.now, jitter, b.config)
+end
+
+-- The breaker opened or closed: what was seen before says nothing about what comes after.
+local function turn_breaker(b, report)
+  local control = b.control
+  local before = read_law(b)
+  local law = control.breaker.phase == 'closed' and elastic.recovering(before) or before
+  write_law(b, law)
+  tell_decision(b, 'breaker', before, law, report, control.epoch)
+  forget_epoch(b, b.now)
+end
+
+local function control_flushed(b, report, jitter)
+  local control = change_control(b)
+  if report.retryAfterMs > 0 then control.holdUntilMs = math.max(control.holdUntilMs, b.now + report.retryAfterMs) end
+  local phase = control.breaker.phase
+  control.breaker = next_breaker(b, control.breaker, report, jitter)
+  if control.breaker.phase ~= phase then return turn_breaker(b, report) end
+  if phase ~= 'closed' or b.config.algorithm ~= 'elastic' then return end
+  local law
+  local function wanted_samples()
+    law = read_law(b)
+    return law.wantedSamples
+  end
+  count_flush(b, control.epoch, report, b.batchSize)
+  local counts = counts_if_over(b, control.epoch, wanted_samples)
+  if not counts then return end
+  local seen = observation_of(b, control.epoch, counts, report)
+  local after, reason = elastic.decide(law, seen, elastic_limits(b.config))
+  write_law(b, after)
+  tell_decision(b, reason, law, after, report, control.epoch)
+  forget_epoch(b, b.now)
+end
+
+local MIDDLE_JITTER = 0.5
+
+-- The lease of the probe has ended.
+local function control_lost(b, batch)
+  control_flushed(b, {
+    outcome = 'lost', latencyMs = 0, retryAfterMs = 0, takenAtMs = batch.taken_ms, probe = true, ready = ready_count(b),
+  }, MIDDLE_JITTER)
+end

@@ -1,0 +1,248 @@
+import { describe, expect } from 'vitest';
+import { type OpenStore, type Rig, storeTest } from './rig.js';
+
+const FIXED = { maxBufferSize: 1_000, batchSize: 2, control: { algorithm: 'fixed' } } as const;
+const BREAKER = { minFlushes: 4, failureRatio: 0.5, windowMs: 10_000, cooldownMs: 1_000, maxCooldownMs: 3_000 };
+
+/** What the downstream has to say about the pace: the circuit breaker, `Retry-After`, the flush rate, the elastic law. */
+export function describeDownstream(open: OpenStore): void {
+  const test = storeTest(open);
+
+  describe('the circuit breaker', () => {
+    test('opens when too many flushes fail, lets one probe through, and closes when that succeeds', async ({ rig }) => {
+      await rig.declare({ ...FIXED, breaker: BREAKER });
+      await rig.fill(40);
+      await failFlushes(rig, 4);
+      expect((await rig.snapshot()).control).toMatchObject({ breaker: 'open', breakerOpenUntilMs: expect.any(Number) });
+      // Jitter 0: half of the cooldown.
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'breaker', waitMs: 500 });
+      await rig.advance(500);
+      const probe = await rig.takeBatch();
+      expect((await rig.snapshot()).control.breaker).toBe('half_open');
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'breaker' });
+      await rig.ack(probe, { latencyMs: 10 });
+      expect((await rig.snapshot()).control.breaker).toBe('closed');
+      await rig.takeBatch();
+      const reasons = (await rig.store.events({ limit: 1_000 })).filter((event) => event.kind === 'control');
+      expect(reasons).toMatchObject([
+        { reason: 'breaker', breaker: 'open' },
+        { reason: 'breaker', breaker: 'closed' },
+      ]);
+    });
+
+    test('doubles its cooldown, up to the largest, each time the probe fails', async ({ rig }) => {
+      await rig.declare({ ...FIXED, breaker: BREAKER });
+      await rig.fill(100);
+      await failFlushes(rig, 4);
+      for (const cooldownMs of [500, 1_000, 1_500, 1_500]) {
+        const { control, nowMs } = await rig.snapshot();
+        expect(control.breakerOpenUntilMs - nowMs).toBe(cooldownMs);
+        await rig.advance(cooldownMs);
+        await rig.fail(await rig.takeBatch(), { latencyMs: 10 });
+      }
+    });
+
+    test('a batch that was under way when it opened fails without an attempt counted, and stays whole', async ({
+      rig,
+    }) => {
+      await rig.declare({ ...FIXED, breaker: BREAKER });
+      await rig.fill(40);
+      const before = await rig.takeBatch();
+      await failFlushes(rig, 4);
+      expect(await rig.fail(before, { latencyMs: 10 })).toMatchObject({ retried: 2, dead: 0 });
+      await rig.store.gate({ action: 'resume' });
+      await rig.advance(60_000);
+      const again = [];
+      for (let taken = await rig.take(); taken.kind === 'batch'; taken = await rig.take()) again.push(taken.batch);
+      const ids = before.items.map(({ id }) => id);
+      const same = again.find(({ items }) => items[0]?.id === ids[0]);
+      expect(same).toMatchObject({ attempts: 0 });
+      expect(same?.items.map(({ id }) => id)).toEqual(ids);
+    });
+
+    test('is probed with fresh items before retries, so that a poisonous batch cannot keep it open', async ({
+      rig,
+    }) => {
+      await rig.declare({ ...FIXED, breaker: BREAKER });
+      const ids = await rig.fill(10);
+      await failFlushes(rig, 4);
+      await rig.advance(5_000);
+      expect((await rig.takeBatch()).items[0]?.id).toBe(ids[8]);
+    });
+
+    test('a probe that is given back or whose lease is lost is followed by another', async ({ rig }) => {
+      await rig.declare({ ...FIXED, breaker: BREAKER });
+      await rig.fill(40);
+      await failFlushes(rig, 4);
+      await rig.advance(500);
+      const probe = await rig.takeBatch();
+      await rig.settle(probe.id, { kind: 'released' });
+      await rig.takeBatch();
+      expect(await rig.take()).toMatchObject({ reason: 'breaker' });
+      await rig.advance(15_000);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'breaker' });
+      expect((await rig.snapshot()).control.breaker).toBe('open');
+      await rig.advance(3_000);
+      await rig.takeBatch();
+    });
+
+    test('a partial failure shows a downstream that works; a resume closes it; disabled it never opens', async ({
+      rig,
+    }) => {
+      await rig.declare({ ...FIXED, breaker: BREAKER });
+      await rig.fill(60);
+      for (let i = 0; i < 6; i++) {
+        const batch = await rig.takeBatch();
+        const items = [{ outcome: 'acked' }, { outcome: 'retry', cause: 'no' }] as const;
+        await rig.settle(batch.id, { kind: 'items', items }, { latencyMs: 10 });
+      }
+      expect((await rig.snapshot()).control.breaker).toBe('closed');
+      await failFlushes(rig, 6);
+      expect((await rig.snapshot()).control.breaker).toBe('open');
+      await rig.store.gate({ action: 'resume' });
+      await rig.takeBatch();
+      await rig.patch({ breaker: { ...BREAKER, enabled: false } });
+      await failFlushes(rig, 8);
+      expect((await rig.snapshot()).control.breaker).toBe('closed');
+    });
+
+    test('observed, it is open and holds nobody up', async ({ rig }) => {
+      await rig.declare({ ...FIXED, control: { algorithm: 'fixed', mode: 'observe' }, breaker: BREAKER });
+      await rig.fill(40);
+      await failFlushes(rig, 4);
+      expect((await rig.snapshot()).control.breaker).toBe('open');
+      await rig.takeBatch();
+    });
+  });
+
+  describe('a pause that the downstream asks for', () => {
+    test('holds the whole fleet, and what failed comes back whole without an attempt', async ({ rig }) => {
+      await rig.declare(FIXED);
+      await rig.fill(6);
+      const batch = await rig.takeBatch();
+      expect(await rig.fail(batch, { latencyMs: 5, retryAfterMs: 700 })).toMatchObject({ retried: 2 });
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'hold', waitMs: 700 });
+      await rig.advance(700);
+      await rig.takeBatch();
+      await rig.advance(400);
+      const again = await rig.takeBatch();
+      expect(again.attempts).toBe(0);
+      expect(again.items).toEqual(batch.items);
+      expect((await rig.snapshot()).counters).toMatchObject({ batchesThrottled: 1, batchesFailed: 1 });
+    });
+
+    test('is kept by a flush that succeeds too; a shorter one does not shorten it; a resume ends it', async ({
+      rig,
+    }) => {
+      await rig.declare(FIXED);
+      await rig.fill(8);
+      const [first, second] = [await rig.takeBatch(), await rig.takeBatch()];
+      await rig.ack(first, { latencyMs: 5, retryAfterMs: 900 });
+      await rig.ack(second, { latencyMs: 5, retryAfterMs: 100 });
+      expect(await rig.take()).toMatchObject({ reason: 'hold', waitMs: 900 });
+      await rig.store.gate({ action: 'resume' });
+      await rig.takeBatch();
+    });
+  });
+
+  describe('maxFlushesPerSecond', () => {
+    for (const rate of [0.5, 4, 40]) {
+      test(`at ${rate}, no window sees more than its share and one, and a fleet that asks in time loses none`, async ({
+        rig,
+      }) => {
+        await rig.declare({ ...FIXED, batchSize: 1, maxFlushesPerSecond: rate });
+        await rig.fill(200);
+        const takenAtMs: number[] = [];
+        const lengthMs = 10_000 / rate;
+        for (let atMs = 0; atMs < lengthMs; ) {
+          const reply = await rig.take();
+          if (reply.kind === 'batch') {
+            takenAtMs.push(atMs);
+            await rig.ack(reply.batch, { latencyMs: 1 });
+            continue;
+          }
+          expect(reply.reason).toBe('rate');
+          await rig.advance(reply.waitMs);
+          atMs += reply.waitMs;
+        }
+        const windowMs = 4_000 / rate;
+        const most = Math.max(
+          ...takenAtMs.map((from) => takenAtMs.filter((at) => at >= from && at < from + windowMs).length),
+        );
+        expect(most).toBeLessThanOrEqual(5);
+        expect(takenAtMs.length).toBeGreaterThanOrEqual(9);
+      });
+    }
+  });
+
+  describe('the elastic law', () => {
+    const ELASTIC = { maxBufferSize: 10_000, batchSize: 1, control: { algorithm: 'elastic' } } as const;
+
+    test('starts with one permit and learns that the downstream takes more; one decision per epoch', async ({
+      rig,
+    }) => {
+      await rig.declare(ELASTIC);
+      for (let chunk = 0; chunk < 3; chunk++) await rig.fill(1_000);
+      await rig.store.heartbeat({ node: { role: 'consumer', id: 'a', slots: 64 }, ttlMs: 3_600_000 });
+      expect((await rig.snapshot()).vitals.permits).toBe(1);
+      const first = await rig.takeBatch();
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'permits' });
+      await rig.ack(first, { latencyMs: 100 });
+      await flushAll(rig, { latencyMs: 100, forMs: 6_000 });
+      const { vitals, control } = await rig.snapshot();
+      expect(vitals.permits).toBeGreaterThan(4);
+      expect(control).toMatchObject({ algorithm: 'elastic', latencyMs: expect.closeTo(100, -1.3), breaker: 'closed' });
+      const decisions = (await rig.store.events({ limit: 1_000 })).flatMap((event) =>
+        event.kind === 'control' ? [event] : [],
+      );
+      expect(decisions.length).toBeGreaterThan(2);
+      for (const [i, { atMs }] of decisions.entries()) {
+        expect(atMs - (decisions[i - 1]?.atMs ?? 0)).toBeGreaterThanOrEqual(1_000);
+      }
+      expect(decisions[0]).toMatchObject({ reason: 'slow_start', fromPermits: 1, samples: expect.any(Number) });
+    });
+
+    test('each decision is a signal to everybody', async ({ rig }) => {
+      await rig.declare(ELASTIC);
+      await rig.fill(1_000);
+      await rig.listen();
+      const { decision } = await rig.signal('control', () => flushAll(rig, { latencyMs: 20, forMs: 3_000 }));
+      const [event] = (await rig.store.events({ limit: 1_000 })).filter(({ kind }) => kind === 'control');
+      // A signal has fewer digits than the event.
+      const { latencyMs, baselineMs, ...exact } = decision;
+      const close = { latencyMs: expect.closeTo(latencyMs, 6), baselineMs: expect.closeTo(baselineMs, 6) };
+      expect(event).toMatchObject({ ...exact, ...close });
+    });
+
+    test('observed, it decides and enforces nothing', async ({ rig }) => {
+      await rig.declare({ ...ELASTIC, control: { algorithm: 'elastic', mode: 'observe' }, maxConcurrentFlushes: 3 });
+      await rig.fill(1_000);
+      await flushAll(rig, { latencyMs: 50, forMs: 3_000 });
+      const { vitals, control } = await rig.snapshot();
+      expect(vitals).toMatchObject({ permits: 3, batchSize: 1, intervalMs: 0 });
+      expect(control).toMatchObject({ mode: 'observe', baselineMs: expect.closeTo(50, -1) });
+    });
+
+    test('a partial batch lingers for the shortest interval, a full one goes at once', async ({ rig }) => {
+      await rig.declare({ ...ELASTIC, batchSize: 3, minFlushIntervalMs: 80 });
+      await rig.fill(2);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'lingering', waitMs: 80 });
+      await rig.fill(1);
+      await rig.takeBatch();
+    });
+  });
+}
+
+async function failFlushes(rig: Rig, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await rig.fail(await rig.takeBatch(), { latencyMs: 10 });
+}
+
+/** A fleet that takes whatever it may, over a downstream that takes the same time for each flush. */
+async function flushAll(rig: Rig, { latencyMs, forMs }: { latencyMs: number; forMs: number }): Promise<void> {
+  for (let atMs = 0; atMs < forMs; atMs += latencyMs) {
+    const batches = [];
+    for (let taken = await rig.take(); taken.kind === 'batch'; taken = await rig.take()) batches.push(taken.batch);
+    await rig.advance(latencyMs);
+    for (const batch of batches) await rig.ack(batch, { latencyMs });
+  }
+}

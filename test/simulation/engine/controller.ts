@@ -1,0 +1,33 @@
+import type { BackpressureState } from '../../../packages/core/src/domain/state.js';
+
+/** What became of a flush, as the fleet learns it when the flush is settled. */
+export interface FlushSample {
+  readonly latencyMs: number;
+  readonly items: number;
+  /** `throttled`: the downstream asked for a pause of `retryAfterMs`. */
+  readonly outcome: 'flushed' | 'failed' | 'throttled';
+  readonly retryAfterMs: number;
+  readonly takenAtMs: number;
+  /** Items that wait, right after. */
+  readonly ready: number;
+  readonly state: BackpressureState;
+}
+
+/** Decides for the fleet when batches are taken, how many at once and how large: the product's law, or a peer of it. */
+export interface Controller {
+  /** Batches that may be in flight now. */
+  readonly permits: number;
+  readonly batchSize: number;
+  /** A partial batch waits this long for company. */
+  readonly lingerMs: number;
+  /** The pause of a flush slot between two batches, as published. */
+  readonly intervalMs: number;
+  /** Decisions made, and epochs that ended. */
+  readonly decisions: number;
+  readonly epochs: number;
+  /** The earliest time of the next take. */
+  nextTakeMs(nowMs: number): number;
+  /** A batch was taken; `inFlight` counts it. */
+  taken(nowMs: number, inFlight: number): void;
+  settled(sample: FlushSample, nowMs: number): void;
+}

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { efficiencyOf, quantileOf } from './engine/measures.js';
+import { randomPlant } from './engine/random-plant.js';
+import { simulate } from './engine/world.js';
+import { Elastic } from './peers/elastic.js';
+
+const PLANTS = 200;
+
+describe('goodput over the fluid optimum, on 200 random plants', () => {
+  it.each([1, 1_000_000 + Math.floor(Math.random() * 1_000_000_000)])(
+    'from seed %i: median at least .93, p10 at least .80, worst at least .50',
+    (first) => {
+      const worst = { seed: 0, efficiency: Number.POSITIVE_INFINITY };
+      const efficiencies = Array.from({ length: PLANTS }, (_, i) => {
+        const efficiency = efficiencyOf(
+          simulate(randomPlant(first + i), (plant, random) => new Elastic(plant, random)),
+        );
+        if (efficiency < worst.efficiency) Object.assign(worst, { seed: first + i, efficiency });
+        return efficiency;
+      });
+      expect(worst.efficiency, `plant ${worst.seed}`).toBeGreaterThanOrEqual(0.5);
+      expect(quantileOf(efficiencies, 0.1)).toBeGreaterThanOrEqual(0.8);
+      expect(quantileOf(efficiencies, 0.5)).toBeGreaterThanOrEqual(0.93);
+    },
+  );
+});
