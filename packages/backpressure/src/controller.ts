@@ -140,10 +140,12 @@ export class BackpressureController<T = unknown> extends EventEmitter<Controller
 
   /**
    * Stops: no more pushes and flushes; what is being flushed may finish within `timeoutMs` (default 30,000). What waits
-   * stays in Redis for the others; without a connection it is gone with this process, so drain first. Never throws.
+   * stays in Redis for the others; without a connection it is gone with this process, so drain first. Called again it
+   * waits for the first call, which ends sooner if the second one has less time. Never throws.
    */
   stop(options?: { readonly timeoutMs?: number }): Promise<void> {
-    this.#stopping ??= this.#stop(options);
+    const stopped = this.#stop(options);
+    this.#stopping ??= stopped.then(() => this.#store?.close());
     return this.#stopping;
   }
 
@@ -200,8 +202,6 @@ export class BackpressureController<T = unknown> extends EventEmitter<Controller
   }
 
   async #stop(options?: { readonly timeoutMs?: number }): Promise<void> {
-    await this.#producer.close();
-    await this.#consumer.close(options);
-    await this.#store?.close();
+    await Promise.all([this.#producer.close(options), this.#consumer.close(options)]);
   }
 }
