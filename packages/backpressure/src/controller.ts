@@ -141,13 +141,14 @@ export class BackpressureController<T = unknown> extends EventEmitter<Controller
 
   /**
    * Stops: no more pushes and flushes; what is being flushed may finish within `timeoutMs` (default 30,000). What waits
-   * stays in Redis for the others; without a connection it is gone with this process, so drain first.
+   * stays in Redis for the others; without a connection it is gone with this process, so drain first. Called again it
+   * waits for the first call, which ends sooner if the second one has less time.
    *
    * @throws ConfigError for a `timeoutMs` that is not a whole number from 0 to 2,147,483,647; nothing else
    */
   async stop(options: { readonly timeoutMs?: number } = {}): Promise<void> {
-    const timeoutMs = parseCloseTime(options, 'The stop of a controller', 30_000);
-    this.#stopping ??= this.#stop(timeoutMs);
+    const stopped = this.#stop(parseCloseTime(options, 'The stop of a controller', 30_000));
+    this.#stopping ??= stopped.then(() => this.#store?.close());
     return this.#stopping;
   }
 
@@ -204,9 +205,7 @@ export class BackpressureController<T = unknown> extends EventEmitter<Controller
   }
 
   async #stop(timeoutMs: number): Promise<void> {
-    await this.#producer.close();
-    await this.#consumer.close({ timeoutMs });
-    await this.#store?.close();
+    await Promise.all([this.#producer.close({ timeoutMs }), this.#consumer.close({ timeoutMs })]);
   }
 }
 

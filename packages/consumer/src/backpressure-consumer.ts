@@ -1,6 +1,12 @@
 import { EventEmitter } from 'node:events';
-import { type BufferDefinition, ClosedError, type ConnectionInput, type FlushFunction } from '@backpressure/core';
-import { awaitDrain, BufferClient, parseDrainOptions, type Vitals } from '@backpressure/core/store';
+import {
+  BackpressureAdmin,
+  type BufferDefinition,
+  ClosedError,
+  type ConnectionInput,
+  type FlushFunction,
+} from '@backpressure/core';
+import { BufferClient, Patience, parseDrainOptions, type Vitals } from '@backpressure/core/store';
 import type { BatchSummary } from './batch-summary.js';
 import { BullmqBells, type FlushQueue } from './bullmq-bells.js';
 import type { ConsumerEvents, ConsumerMetrics, DrainResult } from './consumer-events.js';
@@ -47,6 +53,9 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
   #bells: BullmqBells | undefined;
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  readonly #patience = new Patience();
+  /** Drains that were asked for here, and go on. */
+  readonly #drains = new Set<BackpressureAdmin<T>>();
 
   /**
    * Does no I/O; call {@link start}.
@@ -129,21 +138,30 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
   async drain(options: { readonly timeoutMs?: number } = {}): Promise<DrainResult> {
     const { timeoutMs } = parseDrainOptions(options);
     await this.start();
-    const result = await awaitDrain(this.#client, timeoutMs);
-    if (result.drained) this.#tell('drained', result);
-    return result;
+    const admin = new BackpressureAdmin(this.#client.definition, { store: this.#client.store });
+    this.#drains.add(admin);
+    try {
+      const result = await admin.drain({ timeoutMs });
+      if (result.drained) this.#tell('drained', result);
+      return result;
+    } finally {
+      this.#drains.delete(admin);
+      await admin.close();
+    }
   }
 
   /**
    * Leaves: stops taking, lets the flushes that run finish for `timeoutMs` (default 30,000) and settles them, tells the
    * rest to stop and gives their items back; what does not stop within a second is left to its lease. Then it closes
-   * every connection. The fleet and the buffer stay as they are. Called again it waits for the first call.
+   * every connection, which takes no longer than half a second, even if Redis is away. The fleet and the buffer stay as
+   * they are. Called again it waits for the first call, which ends sooner if the second one has less time.
    *
    * @throws ConfigError for a `timeoutMs` that is not a whole number from 0 to 2,147,483,647; nothing else
    */
   async close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     const { timeoutMs } = parseClose(options);
-    this.#closing ??= this.#close(timeoutMs);
+    this.#patience.limit(timeoutMs);
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
@@ -169,20 +187,22 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
     this.#dispatcher.start(this.#bells);
   }
 
-  async #close(timeoutMs: number): Promise<void> {
+  async #close(): Promise<void> {
     this.#gate.close();
     this.#dispatcher.stop();
     this.#fallback.stop();
+    for (const drain of this.#drains) void drain.close();
     await this.#starting?.catch(() => {});
     this.#fallback.stop();
     this.#bells?.pause();
-    if (!(await this.#pool.idle(timeoutMs))) {
+    if (!(await this.#pool.idle(this.#patience))) {
       this.#deck.recallAll(new ClosedError(this.#name()));
-      await this.#pool.idle(RECALL_MS);
+      const recall = new Patience();
+      recall.limit(RECALL_MS);
+      await this.#pool.idle(recall);
     }
     this.#deck.abandonAll();
-    await this.#bells?.close();
-    await this.#client.close();
+    await Promise.all([this.#bells?.close(), this.#client.close()]);
   }
 
   /** A bell: its job ends with what it flushed, or fails when a flush did. */

@@ -1,7 +1,7 @@
 import type { ConnectionInput } from '@backpressure/core';
-import { duplicateConnection } from '@backpressure/core/store';
 import { type Job, Queue, Worker } from 'bullmq';
 import type { BatchSummary } from './batch-summary.js';
+import { BellClients } from './bell-clients.js';
 import type { Bells } from './bells.js';
 import { FetchBrake, isExpected } from './bullmq-errors.js';
 
@@ -18,8 +18,10 @@ const KEPT_JOBS = 1_000;
 const MAX_EVENTS = 1_000;
 /** A bell that was rung is not rung again for so long, unless this process has answered it. */
 const RING_AGAIN_MS = 100;
-/** The flushes have ended by then, so BullMQ has only its own books to close. */
-const CLOSE_MS = 2_000;
+/** The flushes have ended by then, so BullMQ has only its own books to close; without an answer it would wait for ever. */
+const CLOSE_MS = 500;
+/** What BullMQ waits for has failed by then; it gives up its timers at once. */
+const GIVE_UP_MS = 1_000;
 
 export interface BullmqBellsOptions {
   readonly name: string;
@@ -41,7 +43,7 @@ export interface BullmqBellsOptions {
  */
 export class BullmqBells implements Bells {
   readonly #options: BullmqBellsOptions;
-  readonly #client: ReturnType<typeof duplicateConnection>;
+  readonly #clients: BellClients;
   readonly #worker: Worker<BellData, readonly BatchSummary[], 'bell'>;
   readonly #brake: FetchBrake;
   readonly #rungAtMs = new Map<string, number>();
@@ -54,8 +56,8 @@ export class BullmqBells implements Bells {
   constructor(options: BullmqBellsOptions) {
     const { name, connection, concurrency } = options;
     this.#options = options;
-    this.#client = connected(connection);
-    const shared = { prefix: `bp:{${name}}`, connection: this.#client };
+    this.#clients = new BellClients(connection);
+    const shared = { prefix: `bp:{${name}}`, connection: this.#clients.main };
     this.queue = new Queue('flush', {
       ...shared,
       streams: { events: { maxLen: MAX_EVENTS } },
@@ -114,19 +116,11 @@ export class BullmqBells implements Bells {
       () => true,
       (error: unknown) => this.#onError(error),
     );
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_MS);
-    });
-    // Without an answer from Redis BullMQ waits on for ever, and its blocking connection goes on trying.
-    if (!(await Promise.race([closed, late]))) {
-      void this.#worker.getBackend().blockingClient?.then(
-        (blocking) => blocking.disconnect(),
-        () => {},
-      );
+    if (!(await within(CLOSE_MS, closed))) {
+      await this.#clients.hangUp();
+      await within(GIVE_UP_MS, closed);
     }
-    clearTimeout(timer);
-    this.#client.disconnect();
+    await this.#clients.hangUp();
   }
 
   async #answer(job: Job<BellData>): Promise<readonly BatchSummary[]> {
@@ -169,10 +163,13 @@ function bellId(k: number): string {
   return `bell-${k}`;
 }
 
-/** A connection that is ours and connects at once: BullMQ gives up for good when the first attempt of a lazy one fails. */
-function connected(input: ConnectionInput): ReturnType<typeof duplicateConnection> {
-  const client = duplicateConnection(input, { purpose: 'bullmq' });
-  client.options.lazyConnect = false; // for the blocking connection, which BullMQ duplicates from this one
-  client.connect().catch(() => {}); // it goes on trying
-  return client;
+/** Whether it resolved with true in that time. */
+async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  const result = await Promise.race([promise, late]);
+  clearTimeout(timer);
+  return result === true;
 }

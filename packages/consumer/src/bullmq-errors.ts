@@ -25,6 +25,7 @@ export class FetchBrake {
   #errors = 0;
   #sinceMs = -Infinity;
   #paused = false;
+  #closed = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(worker: Pick<Worker, 'pause' | 'resume'>) {
@@ -32,7 +33,7 @@ export class FetchBrake {
   }
 
   onError(error: Error): void {
-    if (isExpected(error)) return;
+    if (this.#closed || isExpected(error)) return;
     const nowMs = performance.now();
     if (nowMs - this.#sinceMs > WINDOW_MS) {
       this.#sinceMs = nowMs;
@@ -60,6 +61,7 @@ export class FetchBrake {
   }
 
   close(): void {
+    this.#closed = true;
     this.#paused = true;
     clearTimeout(this.#timer);
   }

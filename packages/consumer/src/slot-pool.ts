@@ -1,3 +1,4 @@
+import type { Patience } from '@backpressure/core/store';
 import { FlushSlot, type SliceEnd } from './flush-slot.js';
 import type { SlotHost } from './slot-host.js';
 
@@ -37,18 +38,18 @@ export class SlotPool<T> {
     }
   }
 
-  /** Resolves with whether no slice runs any more within that time. */
-  async idle(withinMs: number): Promise<boolean> {
-    if (this.running === 0) return true;
-    let onIdle = () => {};
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      onIdle = resolve;
-      this.#whenIdle.add(onIdle);
-      timer = setTimeout(resolve, withinMs);
-    });
-    clearTimeout(timer);
-    this.#whenIdle.delete(onIdle);
+  /** Resolves with whether no slice runs any more, when that is so or the patience is over. */
+  async idle(patience: Patience): Promise<boolean> {
+    if (this.running > 0) {
+      let onIdle = () => {};
+      const idle = new Promise<void>((resolve) => {
+        onIdle = resolve;
+        this.#whenIdle.add(onIdle);
+      });
+      await Promise.race([idle, patience.over]);
+      this.#whenIdle.delete(onIdle);
+    }
+    patience.stop();
     return this.running === 0;
   }
 }

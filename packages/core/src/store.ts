@@ -3,10 +3,12 @@ export { clientShape, definitionFaults, parseCloseTime, placeFaults } from './bu
 export { BufferClient, type StoreOptions } from './buffer/client.js';
 export { awaitDrain, type DrainResult, parseDrainOptions } from './buffer/drain.js';
 export { batchId, sessionId } from './buffer/ids.js';
+export { Patience } from './buffer/patience.js';
 export { checkInput, faultsOf, flag, oneOf, readOptions, wholeNumber } from './domain/check-input.js';
 export { causeOf, type FlushEnd, settlementOf } from './domain/flush.js';
 export { type ItemRecord, itemId, MAX_CHUNK_ITEMS } from './domain/item-record.js';
 export { nextState, utilizationOf } from './domain/state.js';
 export * from './domain/store-port.js';
 export { duplicateConnection } from './redis/connection.js';
+export { hangUp } from './redis/hang-up.js';
 export { openRedisStore } from './redis/open-redis-store.js';

@@ -7,7 +7,7 @@ import {
   ItemTooLargeError,
   statusOf,
 } from '@backpressure/core';
-import { BufferClient, type PushOutcome, type Vitals } from '@backpressure/core/store';
+import { BufferClient, Patience, type PushOutcome, type Vitals } from '@backpressure/core/store';
 import type { EncodedItem, ParcelTerms } from './offer.js';
 import { DEFAULT_RETRY_AFTER_MS, lastView, type PushToken, refusal, timeToRoomMs } from './outcome.js';
 import type { ProducerEvents } from './producer-events.js';
@@ -56,6 +56,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   readonly #tally = newTally();
   readonly #engine: PushEngine;
   #closing: Promise<void> | undefined;
+  readonly #patience = new Patience();
 
   /** Does no I/O: it connects with the first call. @throws ConfigError that lists every fault */
   constructor(buffer: BufferDefinition<T>, options: ProducerOptions) {
@@ -191,13 +192,15 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   /**
    * Leaves: takes no new pushes (ClosedError), refuses those that wait for room as `aborted`, and gives what is on its
    * way `timeoutMs` (default 5,000) to be answered. Holds no timer and no socket afterwards. Never touches the fleet.
+   * Called again it waits for the first call, which ends sooner if the second one has less time.
    *
    * The push of an item that it gives up ends with ClosedError (never sent) or with StoreUnavailableError (`outcome` and
    * `token` tell more); `metrics()` counts them as `refusedLocally.closed` and `refusedLocally.unavailable`, of which
    * `unknown` may be in the buffer all the same.
    */
   close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
-    this.#closing ??= this.#close(parseCloseOptions(options).timeoutMs);
+    this.#patience.limit(parseCloseOptions(options).timeoutMs);
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
@@ -206,8 +209,8 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
     await this.close();
   }
 
-  async #close(timeoutMs: number): Promise<void> {
-    await this.#engine.close(this.#closedError(), timeoutMs);
+  async #close(): Promise<void> {
+    await this.#engine.close(this.#closedError(), this.#patience);
     await this.#client.close();
   }
 

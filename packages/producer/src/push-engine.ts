@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ClosedError, ProtocolError, StoreOutOfMemoryError, StoreUnavailableError } from '@backpressure/core';
-import type { BufferClient, PushOutcome, PushReply, TicketReply, Vitals } from '@backpressure/core/store';
+import type { BufferClient, Patience, PushOutcome, PushReply, TicketReply, Vitals } from '@backpressure/core/store';
 import { AbortWatch } from './abort-watch.js';
 import { spreadEvictions } from './chunk.js';
 import { Dispatcher, type DispatchListener } from './dispatcher.js';
@@ -85,14 +84,12 @@ export class PushEngine implements DispatchListener {
     return { ...structuredClone(tally), pendingItems, pendingBytes, blockedNow, callsInFlight, away };
   }
 
-  /** Takes nothing new, sends those who wait away, and gives calls under way this long to end. */
-  async close(closed: ClosedError, timeoutMs: number): Promise<void> {
+  /** Takes nothing new, sends those who wait away, and gives calls under way time to end. */
+  async close(closed: ClosedError, patience: Patience): Promise<void> {
     this.#closed = closed;
     for (const offer of this.#room.all()) this.#stop(offer, { reason: 'aborted', cause: closed });
-    const patience = new AbortController();
-    const late = delay(timeoutMs, undefined, { signal: patience.signal }).catch(() => {});
-    await Promise.race([this.#bound.whenEmpty().then(() => this.calls.settled()), late]);
-    patience.abort();
+    await Promise.race([this.#bound.whenEmpty().then(() => this.calls.settled()), patience.over]);
+    patience.stop();
     for (const parcel of this.#dispatcher.clear()) this.onFailure(parcel.offers, closed);
     this.calls.stop(closed);
     await this.calls.settled();

@@ -41,6 +41,7 @@ interface ClientEvents {
   config: [config: BackpressureConfig];
   signal: [signal: Signal];
   error: [error: unknown];
+  close: [];
 }
 
 /**
@@ -85,6 +86,10 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
   /** The newest vitals that any reply carried. */
   get vitals(): Vitals | undefined {
     return this.#vitals;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** The last known state. */
@@ -139,6 +144,7 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.emit('close');
     clearInterval(this.#heartbeat);
     await this.#opening?.catch(() => {});
     const signedOn = this.node !== undefined && this.#vitals !== undefined;

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { checkInput, wholeNumber } from '../domain/check-input.js';
+import { ClosedError } from '../domain/errors.js';
 import type { BufferClient } from './client.js';
 
 /** How often to look whether the drain is over when no signal says so. */
@@ -37,6 +38,7 @@ export async function awaitDrain<T>(client: BufferClient<T>, timeoutMs: number):
   client.observe(vitals);
   while (vitals.state === 'draining') {
     await nextSignal(client);
+    if (client.closed) throw new ClosedError(`Buffer "${client.definition.name}"`);
     ({ vitals } = await client.store.snapshot());
     client.observe(vitals);
   }
@@ -51,14 +53,17 @@ async function remainingAtEnd<T>(client: BufferClient<T>, epoch: number, sizeNow
   return end?.kind === 'state' ? end.size : sizeNow;
 }
 
+/** Waits for the next change of the state, for some time, or until the client is closed. */
 function nextSignal<T>(client: BufferClient<T>): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);
       client.off('state', done);
+      client.off('close', done);
       resolve();
     };
     const timer = setTimeout(done, LOOK_MS);
     client.on('state', done);
+    client.on('close', done);
   });
 }

@@ -2,6 +2,7 @@ import { ClosedError } from '../domain/errors.js';
 import { NotSentError, refusedConnection, withoutCommand } from './call-failure.js';
 import { type ConnectionInput, duplicateConnection, type RedisClient } from './connection.js';
 import type { Deadline } from './deadline.js';
+import { hangUp } from './hang-up.js';
 import { readServers, type ServerInfo } from './server-check.js';
 
 /**
@@ -16,7 +17,7 @@ export class CommandClient {
   #lastError: Error | undefined;
   #servers: readonly ServerInfo[] | undefined;
   #reading: Promise<void> | undefined;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(input: ConnectionInput, { blockingMs = 0 }: { readonly blockingMs?: number } = {}) {
     this.redis = duplicateConnection(input, { purpose: 'commands', blockingMs });
@@ -38,25 +39,30 @@ export class CommandClient {
     return this.#lastError;
   }
 
+  /** Fires when it is closed. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
   get isReady(): boolean {
-    return !this.#closed && this.redis.status === 'ready';
+    return !this.closing.aborted && this.redis.status === 'ready';
   }
 
   /** Resolves with what the servers say of themselves, when commands can be sent. */
   async ready(deadline: Deadline): Promise<readonly ServerInfo[]> {
     for (;;) {
-      if (this.#closed) throw new ClosedError('The connection to Redis');
+      if (this.closing.aborted) throw new ClosedError('The connection to Redis');
       if (this.redis.status !== 'ready') await this.#becomeReady(deadline);
       else if (this.#servers !== undefined) return this.#servers;
       else await deadline.within(this.#read());
     }
   }
 
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+  async close(): Promise<void> {
+    if (this.closing.aborted) return;
+    this.#closing.abort();
     this.#wake(new ClosedError('The connection to Redis'));
-    this.redis.disconnect();
+    await hangUp(this.redis);
   }
 
   /** Each waiter is taken off the list when its time is over: an outage may see any number of them. */
@@ -81,7 +87,7 @@ export class CommandClient {
   #onError(error: Error): void {
     this.#lastError = withoutCommand(error);
     const refused = refusedConnection(error);
-    if (refused === undefined || this.#closed) return;
+    if (refused === undefined || this.closing.aborted) return;
     this.redis.disconnect();
     this.#wake(refused);
   }

@@ -39,8 +39,8 @@ const BULLMQ_SOCKET_TIMEOUT_MS = 15_000;
 /** A sentinel that accepts a connection and is silent would be waited for without an end. */
 const SENTINEL_TIMEOUT_MS = 1_000;
 const SENTINEL_RECONNECT_MS = 1_000;
-/** How long a socket that we have closed may take to close. A paused server never does. */
-const DISCONNECT_TIMEOUT_MS = 200;
+/** How long a socket that we have closed may take to close. What is left to be said is said before that. */
+export const DISCONNECT_TIMEOUT_MS = 1;
 const MAX_LOADING_RETRY_MS = 250;
 const FIRST_RECONNECT_DELAY_MS = 50;
 const MAX_RECONNECT_DELAY_MS = 1_000;

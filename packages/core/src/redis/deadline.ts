@@ -46,8 +46,9 @@ export class Deadline {
     });
   }
 
-  /** Waits for a while, or rejects when the signal fires. */
-  async pause(ms: number): Promise<void> {
-    await delay(ms, undefined, this.signal && { signal: this.signal }).catch(() => this.signal?.throwIfAborted());
+  /** Waits for a while, or until `until` fires; rejects when the signal of the call does. */
+  async pause(ms: number, until: AbortSignal): Promise<void> {
+    const signal = this.signal === undefined ? until : AbortSignal.any([this.signal, until]);
+    await delay(ms, undefined, { signal }).catch(() => this.signal?.throwIfAborted());
   }
 }

@@ -101,9 +101,8 @@ export class RedisLink {
   }
 
   async close(): Promise<void> {
-    this.#client.close();
-    for (const commit of this.#commits.values()) commit.client.close();
-    await this.hub.close();
+    const clients = [this.#client, ...[...this.#commits.values()].map((commit) => commit.client)];
+    await Promise.all([...clients.map((client) => client.close()), this.hub.close()]);
   }
 
   readonly #send: SendCommand = (name, args) => this.#client.redis.call(name, [...args]);
@@ -173,7 +172,7 @@ async function untilAnswered<R>(
     // The last attempt comes shortly before the end.
     const leftMs = deadline.leftMs - FIRST_RESEND_DELAY_MS;
     if (leftMs <= 0) throw unavailable(name, deadline, unanswered, failure);
-    await deadline.pause(Math.min(leftMs, pauseMs * (0.5 + Math.random() / 2)));
+    await deadline.pause(Math.min(leftMs, pauseMs * (0.5 + Math.random() / 2)), client.closing);
   }
 }
 

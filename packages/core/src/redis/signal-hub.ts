@@ -2,6 +2,7 @@ import { BackpressureState } from '../domain/state.js';
 import type { Signal } from '../domain/store-port.js';
 import { refusedConnection } from './call-failure.js';
 import type { RedisClient } from './connection.js';
+import { hangUp } from './hang-up.js';
 import { readDecision } from './read-decision.js';
 
 type Listener = (signal: Signal) => void;
@@ -73,7 +74,7 @@ export class SignalHub {
     this.#channels.clear();
     clearInterval(this.#pings);
     clearTimeout(this.#reopening);
-    this.#client?.disconnect();
+    if (this.#client !== undefined) await hangUp(this.#client);
   }
 
   async #unsubscribe(name: string, listener: Listener): Promise<void> {
