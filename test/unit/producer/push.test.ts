@@ -79,9 +79,9 @@ describe('pushOrThrow', () => {
     const { producer, store } = rig({ maxBufferSize: 1, strategy: 'block' });
     await producer.push('a');
     await expect(producer.pushOrThrow('b', { timeoutMs: 0 })).rejects.toBeInstanceOf(BufferFullError);
-    const late = await producer.pushOrThrow('b', { timeoutMs: 10 }).catch((error: unknown) => error);
+    const late = await producer.pushOrThrow('b', { timeoutMs: 100 }).catch((error: unknown) => error);
     expect(late).toBeInstanceOf(PushTimeoutError);
-    expect(late).toMatchObject({ timeoutMs: 10, retryable: true });
+    expect(late).toMatchObject({ timeoutMs: 100, retryable: true });
     const aborted = producer.pushOrThrow('b', { signal: AbortSignal.abort('no') });
     await expect(aborted).rejects.toMatchObject({ code: 'BP_ABORTED', cause: 'no' });
     await store.gate({ action: 'pause', intake: true, flush: false });
