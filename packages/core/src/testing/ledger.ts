@@ -44,6 +44,8 @@ export interface Ledger {
   /** Fresh batches taken. */
   takeCount: number;
   lastTakeAtMs: number;
+  /** The time at the last look at the clock. */
+  seenMs: number;
   lastFlushLatencyMs: number;
   /** Largest size ever. */
   maxSize: number;
@@ -74,6 +76,7 @@ export function openLedger(declaration: Extract<ConfigureRequest, { action: 'dec
     sampleSince: 0,
     takeCount: 0,
     lastTakeAtMs: 0,
+    seenMs: 0,
     lastFlushLatencyMs: 0,
     maxSize: 0,
     drainRate: NO_DRAIN,

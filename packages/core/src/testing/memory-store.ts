@@ -24,6 +24,7 @@ import type {
   Vitals,
 } from '../domain/store-port.js';
 import { configure, enforceConfig } from './configure.js';
+import { followClock } from './follow-clock.js';
 import { gate, purge } from './gate.js';
 import { type Ledger, openLedger } from './ledger.js';
 import { ticket } from './line.js';
@@ -105,6 +106,7 @@ export class MemoryStore implements BufferStore {
 
   async heartbeat({ node, ttlMs }: HeartbeatRequest): Promise<Vitals> {
     return this.#carryOut((step) => {
+      followClock(step);
       step.ledger.fleet.beat(node, ttlMs, step.nowMs);
       step.endDrainIfOver();
       return step.vitals();
