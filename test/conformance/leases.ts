@@ -73,6 +73,23 @@ export function describeLeases(open: OpenStore): void {
       await rig.check();
     });
 
+    test('a clock that goes back takes the ends of leases and retries with it', async ({ rig }) => {
+      await rig.declare(lease);
+      await rig.fill(1);
+      await rig.takeBatch('lost');
+      await rig.advance(-60_000);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'empty', waitMs: 1_000 });
+      await rig.advance(999);
+      expect((await rig.take()).kind).toBe('none');
+      await rig.advance(1);
+      const first = await rig.takeBatch('first');
+      expect(first.attempts).toBe(1);
+      await rig.advance(-2_000);
+      await rig.store.heartbeat({ node: { role: 'consumer', id: 'host.1.aa', slots: 1 }, ttlMs: 1_000 });
+      await rig.advance(1_000);
+      expect((await rig.takeBatch()).attempts).toBe(2);
+    });
+
     test('until somebody takes it over a late settlement counts', async ({ rig }) => {
       await rig.declare(lease);
       await rig.fill(2);

@@ -19,6 +19,9 @@ export interface ScriptMutant {
   readonly options?: Partial<RunOptions>;
 }
 
+/** The scripts that compare the books of the batches with each other. */
+const MENDING = ['take', 'settle', 'heartbeat', 'gate', 'purge', 'redrive'] as const;
+
 const take = (find: string, put: string) => ['take', 'settle'].map((script) => ({ script, find, put }));
 
 /** The bugs that a reviewer might overlook in the Lua, each switched on in a run of its own. */
@@ -124,8 +127,11 @@ export const SCRIPT_MUTANTS: readonly ScriptMutant[] = [
   },
   {
     name: 'ack-without-hdel',
-    about: 'a settled batch stays in the books',
-    patches: [{ script: 'settle', find: "redis.call('HDEL', b.keys.batches, id)", put: '' }],
+    about: 'a settled batch stays in the books, and nobody mends them',
+    patches: [
+      { script: 'settle', find: "redis.call('HDEL', b.keys.batches, id)", put: '' },
+      ...MENDING.map((script) => ({ script, find: 'if leases ~= batches or', put: 'if false and' })),
+    ],
     faults: [],
   },
   {

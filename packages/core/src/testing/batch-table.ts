@@ -114,6 +114,12 @@ export class BatchTable {
     return this.#leaseEnds.first()?.atMs;
   }
 
+  /** Every lease ends, and every retry falls due, so much earlier. */
+  moveBack(ms: number): void {
+    this.#leaseEnds.moveBack(ms);
+    this.#dueTimes.moveBack(ms);
+  }
+
   /** Makes every retry due now. */
   retryAll(nowMs: number): void {
     this.#dueTimes.setAll(nowMs);

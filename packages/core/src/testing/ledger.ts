@@ -46,6 +46,8 @@ export interface Ledger {
   /** Fresh batches taken. */
   takeCount: number;
   lastTakeAtMs: number;
+  /** The time at the last look at the clock. */
+  seenMs: number;
   lastFlushLatencyMs: number;
   /** Largest size ever. */
   maxSize: number;
@@ -80,6 +82,7 @@ export function openLedger(declaration: Extract<ConfigureRequest, { action: 'dec
     sampleSince: 0,
     takeCount: 0,
     lastTakeAtMs: 0,
+    seenMs: 0,
     lastFlushLatencyMs: 0,
     maxSize: 0,
     drainRate: NO_FLOW,

@@ -26,6 +26,7 @@ import type {
   Vitals,
 } from '../domain/store-port.js';
 import { configure, enforceConfig } from './configure.js';
+import { followClock } from './follow-clock.js';
 import { gate, purge, repair } from './gate.js';
 import { type Ledger, openLedger } from './ledger.js';
 import { ticket } from './line.js';
@@ -107,6 +108,7 @@ export class MemoryStore implements BufferStore {
 
   async heartbeat({ node, ttlMs }: HeartbeatRequest): Promise<Vitals> {
     return this.#carryOut((step) => {
+      followClock(step);
       const { ledger, nowMs } = step;
       ledger.fleet.beat(node, ttlMs, nowMs);
       ledger.intakeRate = sampleTotal(ledger.intakeRate, ledger.tally.accepted, nowMs);

@@ -4,6 +4,7 @@ import { LANES, leadingLane } from '../domain/lane.js';
 import type { NoBatchReason, TakenBatch, TakeReply, TakeRequest } from '../domain/store-port.js';
 import type { Batch, LeasedBatch } from './batch-table.js';
 import { failBatch } from './failure.js';
+import { followClock } from './follow-clock.js';
 import type { StoredItem } from './ready-lanes.js';
 import type { Step } from './step.js';
 
@@ -39,6 +40,7 @@ export function take(step: Step, { batchId }: TakeRequest): TakeReply {
  * but the breaker must not wait for a probe that is gone.
  */
 function sweepLostLeases(step: Step): void {
+  followClock(step);
   const { batches, tally } = step.ledger;
   for (let swept = 0; swept < MAX_SWEPT; swept++) {
     const lost = batches.expired(step.nowMs);

@@ -48,6 +48,14 @@ export class Timetable {
     for (const id of ids) this.set(id, atMs);
   }
 
+  /** Moves everything to an earlier time. */
+  moveBack(ms: number): void {
+    for (const { id, atMs } of this.#sorted.splice(0)) {
+      this.#times.set(id, atMs - ms);
+      this.#sorted.push({ id, atMs: atMs - ms });
+    }
+  }
+
   clear(): void {
     this.#sorted.length = 0;
     this.#times.clear();

@@ -138,6 +138,18 @@ export function resumed(control: FleetControl): FleetControl {
   return { ...control, holdUntilMs: 0, breaker: circuit.CLOSED_BREAKER };
 }
 
+/** The store's clock has gone back by so much, and every time with it; 0 stays none. */
+export function movedBack({ epoch, breaker, ...control }: FleetControl, ms: number): FleetControl {
+  const back = (atMs: number) => Math.max(0, atMs - ms);
+  return {
+    ...control,
+    epoch: { ...epoch, startMs: back(epoch.startMs) },
+    breaker: { ...breaker, windowStartMs: back(breaker.windowStartMs), openUntilMs: back(breaker.openUntilMs) },
+    holdUntilMs: back(control.holdUntilMs),
+    scheduledTakeMs: back(control.scheduledTakeMs),
+  };
+}
+
 /** Under another algorithm what was seen says nothing. */
 export function withoutEpoch(control: FleetControl, inFlight: number): FleetControl {
   return { ...control, epoch: newEpoch(0, inFlight) };
