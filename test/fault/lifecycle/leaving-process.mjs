@@ -11,10 +11,11 @@ const { redisUrl, spec, role, flushMs = 0, deaf = false, closeMs } = JSON.parse(
 const buffer = defineBuffer(spec);
 const place = { connection: redisUrl };
 const say = (kind, more = {}) => writeSync(1, `${JSON.stringify({ kind, ...more })}\n`);
-const ended = (what) => [
-  (value) => say('ended', { what, value }),
-  (error) => say('ended', { what, error: error.code ?? String(error) }),
-];
+const tellEndOf = (what, promise) =>
+  void promise.then(
+    (value) => say('ended', { what, value }),
+    (error) => say('ended', { what, error: error.code ?? String(error) }),
+  );
 const flush = async (items, { signal }) => {
   say('flushing', { items: items.length });
   await delay(flushMs, undefined, deaf ? {} : { signal });
@@ -24,7 +25,7 @@ const ROLES = {
   async producer() {
     const producer = new BackpressureProducer(buffer, place);
     await producer.open();
-    for (let i = 0; i < 3; i++) producer.push(i, { timeoutMs: 60_000 }).then(...ended('push'));
+    for (let i = 0; i < 3; i++) tellEndOf('push', producer.push(i, { timeoutMs: 60_000 }));
     return producer;
   },
   async consumer() {
@@ -35,20 +36,20 @@ const ROLES = {
   },
   async drain() {
     const consumer = await ROLES.consumer();
-    consumer.drain({ timeoutMs: 60_000 }).then(...ended('drain'));
+    tellEndOf('drain', consumer.drain({ timeoutMs: 60_000 }));
     return consumer;
   },
   async admin() {
     const admin = new BackpressureAdmin(buffer, place);
     await admin.status();
-    admin.drain({ timeoutMs: 60_000 }).then(...ended('drain'));
+    tellEndOf('drain', admin.drain({ timeoutMs: 60_000 }));
     return admin;
   },
   async controller() {
     const controller = new BackpressureController(flush, { ...spec, ...place });
     controller.on('error', () => {});
     await controller.start();
-    for (let i = 0; i < 3; i++) controller.offer(i, { timeoutMs: 60_000 }).then(...ended('push'));
+    for (let i = 0; i < 3; i++) tellEndOf('push', controller.offer(i, { timeoutMs: 60_000 }));
     return { close: (options) => controller.stop(options) };
   },
 };

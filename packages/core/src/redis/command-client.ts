@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { ClosedError } from '../domain/errors.js';
 import { NotSentError, refusedConnection, withoutCommand } from './call-failure.js';
 import { type ConnectionInput, duplicateConnection, type RedisClient } from './connection.js';
@@ -20,6 +21,8 @@ export class CommandClient {
   readonly #closing = new AbortController();
 
   constructor(input: ConnectionInput, { blockingMs = 0 }: { readonly blockingMs?: number } = {}) {
+    // As many as there are calls between two attempts listen to it.
+    setMaxListeners(0, this.#closing.signal);
     this.redis = duplicateConnection(input, { purpose: 'commands', blockingMs });
     this.redis.on('ready', () => {
       this.#lastError = undefined;
