@@ -7,7 +7,7 @@ import { REGRESSION_RUNS, REGRESSION_SEEDS } from './regressions.js';
 
 // FC_SEED runs one seed again, FC_RUNS more or fewer scenarios.
 const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const numRuns = Number(process.env.FC_RUNS ?? 2_000);
+const numRuns = Number(process.env.FC_RUNS ?? 1_000);
 
 const property = fc.asyncProperty(scenario, async (generated) => {
   await runInterleaving(generated, [await openMemoryStore()]);

@@ -1,5 +1,5 @@
 /** Scenarios from each of {@link REGRESSION_SEEDS}. */
-export const REGRESSION_RUNS = 40;
+export const REGRESSION_RUNS = 15;
 
 /**
  * Seeds under which a fault was found once, and what it was. A seed is tied to the generators: when those change, so

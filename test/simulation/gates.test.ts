@@ -5,7 +5,7 @@ import { Elastic } from './peers/elastic.js';
 import { BLIP_END_MS, BLIPS, HEALTHY_MS, LAST_MS } from './scenarios/blips.js';
 import { CAPACITY, plantOf, type Scenario, SERVERS } from './scenarios/scenario.js';
 
-const SEEDS = [1, 2, 3, 4, 5];
+const SEEDS = [1, 2, 3];
 
 function run(scenario: Scenario, seed: number): Outcome {
   return simulate(plantOf(scenario, seed), (plant, random) => new Elastic(plant, random));
@@ -19,7 +19,7 @@ function median(measure: (seed: number) => number): number {
 describe('the gates of the elastic law', () => {
   it.each(Object.entries(BLIPS))('no latch: %s for 5 s, and the load is delivered again', (_, scenario) => {
     const end = BLIP_END_MS + HEALTHY_MS;
-    for (const seed of SEEDS.slice(0, 2)) {
+    for (const seed of SEEDS.slice(0, 1)) {
       expect(efficiencyBetween(run(scenario, seed), end - LAST_MS, end), `seed ${seed}`).toBeGreaterThanOrEqual(0.95);
     }
   });
