@@ -51,7 +51,8 @@ it.concurrent('C3: a process whose event loop stood still for longer than its le
   await blocked.saw('flushing');
   heir.resume();
   await rig.empty();
-  expect(inherited.sort((a, b) => Number(a) - Number(b))).toEqual(items);
+  expect(inherited).toEqual(expect.arrayContaining(items));
+  expect(inherited).toHaveLength(items.length);
   await blocked.saw('lease:lost');
   await blocked.saw('aborted');
   await vi.waitFor(async () => expect((await rig.admin.status()).counters.staleSettlements).toBe(1));
