@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Lease } from './lease.js';
 
 /** A flush that runs, as the one who closes the consumer sees it. */
@@ -19,6 +20,11 @@ export class FlightDeck {
   readonly #aboard = new Set<{ recall: (reason: Error) => void; abandon: () => void }>();
   readonly #abandonment = new AbortController();
   #outliving = 0;
+
+  constructor() {
+    // Every call of every slot listens to it.
+    setMaxListeners(0, this.#abandonment.signal);
+  }
 
   /** Flushes that still run although their lease has ended. */
   get outliving(): number {

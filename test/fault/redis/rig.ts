@@ -139,7 +139,7 @@ export async function expectUnavailable(
     lagMs,
   } = await withLoopLag(() => timed(call));
   expect(error).toBeInstanceOf(StoreUnavailableError);
-  expect(ms).toBeGreaterThan(deadlineMs * 0.7);
+  expect(ms).toBeGreaterThan(deadlineMs * 0.5);
   expect(ms).toBeLessThan(latestEndMs(deadlineMs, lagMs));
   return error as StoreUnavailableError;
 }
