@@ -7,7 +7,7 @@ import { Elastic } from './peers/elastic.js';
 const PLANTS = 200;
 
 describe('goodput over the fluid optimum, on 200 random plants', () => {
-  // The worst of plants that nobody has looked at is no figure to rely on: about one in a thousand is below .50.
+  // Of plants that nobody has looked at some lie below .50: 1 of the 2,000 of seeds 100001 to 102000, at .41.
   it.each([
     [1, 0.5],
     [1_000_000 + Math.floor(Math.random() * 1_000_000_000), 0.3],
