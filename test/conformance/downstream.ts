@@ -106,6 +106,25 @@ export function describeDownstream(open: OpenStore): void {
       expect((await rig.snapshot()).control.breaker).toBe('closed');
     });
 
+    test('opens without a loss of what the law of the interval has seen', async ({ rig }) => {
+      const control = { algorithm: 'interval', mode: 'observe' } as const;
+      await rig.declare({
+        ...FIXED,
+        control,
+        batchSize: 1,
+        targetLatencyMs: 1,
+        breaker: { ...BREAKER, minFlushes: 2 },
+      });
+      await rig.fill(3);
+      await rig.ack(await rig.takeBatch(), { latencyMs: 1 });
+      await rig.fail(await rig.takeBatch(), { latencyMs: 1 });
+      expect((await rig.snapshot()).control.breaker).toBe('open');
+      await rig.advance(1_000);
+      // The median of 1, 1 and 160 ms is on target; that of 160 alone would be slow.
+      const { vitals } = await rig.ack(await rig.takeBatch(), { latencyMs: 160 });
+      expect(vitals.intervalMs).toBe(0);
+    });
+
     test('observed, it is open and holds nobody up', async ({ rig }) => {
       await rig.declare({ ...FIXED, control: { algorithm: 'fixed', mode: 'observe' }, breaker: BREAKER });
       await rig.fill(40);

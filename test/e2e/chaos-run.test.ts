@@ -41,10 +41,13 @@ describe.concurrent('under every fault at once', () => {
 
 describe.concurrent('the checker', () => {
   // `pnpm chaos --mutants` has all of them, in longer runs.
-  it.each([['no-token', 'swallow-reply:10', 'model: ']])('catches a bug that was put in on purpose (%s)', async (mutant, faults, rule) => {
-    const { violations } = await chaos(...SHORT, '--mutant', mutant, '--faults', faults);
-    expect(violations).toContainEqual(expect.stringContaining(rule));
-  });
+  it.each([['no-token', 'swallow-reply:10', 'model: ']])(
+    'catches a bug that was put in on purpose (%s)',
+    async (mutant, faults, rule) => {
+      const { violations } = await chaos(...SHORT, '--mutant', mutant, '--faults', faults);
+      expect(violations).toContainEqual(expect.stringContaining(rule));
+    },
+  );
 
   it('refuses options that it does not understand', async () => {
     await expect(run(process.execPath, [cli, '--seconds', 'soon'])).rejects.toMatchObject({ code: 2 });

@@ -137,6 +137,7 @@ if changed then
   if algorithm and algorithm ~= b.config.algorithm then
     b.epochStartMs, b.epochSamples = 0, 0
     forget_epoch(b, 0)
+    redis.call('UNLINK', b.keys.epoch)
   end
   if b.config.algorithm ~= 'interval' and not law_rules(b) then b.intervalMs = 0 end
   b.intervalMs = math.min(b.config.max_interval_ms, math.max(b.config.min_interval_ms, b.intervalMs))

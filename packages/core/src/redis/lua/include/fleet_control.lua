@@ -38,9 +38,11 @@ local function write_law(b, law)
   if law_rules(b) then b.intervalMs = law.intervalMs end
 end
 
+-- The histogram is the law's that is in force: under `interval` it is not this epoch's, and a breaker that turns must
+-- leave it alone.
 local function forget_epoch(b, start_ms)
   change_control(b).epoch = new_epoch(start_ms, b.inFlightBatches)
-  redis.call('UNLINK', b.keys.epoch)
+  if b.config.algorithm == 'elastic' then redis.call('UNLINK', b.keys.epoch) end
 end
 
 -- Returns pass, probe, or wait with the reason and the time.
