@@ -18,6 +18,8 @@ async function startPair() {
   const primary = await startServer(['--repl-diskless-sync-delay', '0']);
   const replica = await startServer(['--replicaof', `127.0.0.1 ${primary.port}`]);
   await eventually(async () => expect(await replica.redis.info('replication')).toContain('master_link_status:up'));
+  // The replica knows before its primary does, and only the primary's word counts for WAIT.
+  await eventually(async () => expect(await primary.redis.info('replication')).toMatch(/^slave0:.*state=online/m));
   return { primary, replica };
 }
 
