@@ -245,3 +245,42 @@ describe('S10: somebody writes garbage into a key of ours', () => {
     await expectToWork(living);
   });
 });
+
+describe('S10: what the law has seen is not there any more, or is no number', () => {
+  const spoil: Record<string, (redis: Redis, epoch: string) => Promise<unknown>> = {
+    deleted: (redis, epoch) => redis.del(epoch),
+    'counts that are no numbers': (redis, epoch) => redis.hset(epoch, spoiltCounts('z')),
+    'counts that are NaN': (redis, epoch) => redis.hset(epoch, { ...spoiltCounts('nan'), nan: '1' }),
+    'counts without an end': (redis, epoch) => redis.hset(epoch, spoiltCounts('9'.repeat(400))),
+    'buckets that are none': (redis, epoch) =>
+      redis.hset(epoch, { '-1': '1000000', '0.5': '1000000', '160': '1000000' }),
+  };
+  const spoiltCounts = (count: string) => Object.fromEntries(Array.from({ length: 160 }, (_, i) => [i, count]));
+
+  it.each(Object.keys(spoil))('%s: each settlement is whole, and what is decided is a number', async (kind) => {
+    const redis = new Redis(inject('redisUrl'));
+    onTestFinished(() => redis.disconnect());
+    const store = openStore(inject('redisUrl'));
+    onTestFinished(() => store.destroy());
+    await declare(store, { batchSize: 1, control: { algorithm: 'elastic' } });
+    const session = new Session(store);
+    const settler = new Session(store);
+    const decisions = async () => (await store.events({ limit: 100 })).filter((event) => event.kind === 'control');
+    for (let decided = 0, untilMs = performance.now() + 20_000; decided < 2; decided = (await decisions()).length) {
+      expect(performance.now()).toBeLessThan(untilMs);
+      await session.push(['x']);
+      await spoil[kind]?.(redis, `bp:{${store.name}}:epoch`);
+      expect(await takeAndSettle(store, settler, 'acked')).toBe(1);
+    }
+    const { vitals, counters } = await store.snapshot();
+    for (const { samples, latencyMs, baselineMs, ...decision } of await decisions()) {
+      const { toPermits, intervalMs, batchSize } = decision;
+      expect([latencyMs, baselineMs, toPermits, intervalMs, batchSize].every(Number.isFinite)).toBe(true);
+      expect(samples).toBeLessThanOrEqual(counters.flushed);
+      if (samples >= 5) expect(latencyMs).toBeGreaterThan(0); // of fewer nothing is concluded
+    }
+    expect(vitals).toMatchObject({ size: 0, inFlightBatches: 0 });
+    expect(counters.flushed).toBe(counters.accepted);
+    expect(ledgerFaults(await store.snapshot())).toEqual([]);
+  });
+});

@@ -98,7 +98,7 @@ describe('the header of each script', () => {
       readFileSync(new URL(file, luaDir), 'utf8').includes('redis.pcall'),
     );
     expect(catching.toSorted()).toEqual(
-      ['interval_control', 'mend_batches', 'save_buffer', 'session', 'stream'].map((name) => `include/${name}.lua`),
+      ['add_to_field', 'mend_batches', 'session', 'stream'].map((name) => `include/${name}.lua`),
     );
   });
 });

@@ -9,6 +9,7 @@
 -- Cost O(items + batches + waiters)
 --- @include "open_buffer"
 --- @include "batches"
+--- @include "latency_buckets"
 --- @include "records"
 --- @include "vitals"
 --- @include "save_buffer"
@@ -134,12 +135,13 @@ end
 
 -- A median of more samples than there are would be none.
 local function mend_epoch(b)
-  local samples = 0
   local flat = redis.call('HGETALL', b.keys.epoch)
   for i = 1, #flat, 2 do
-    local n = tonumber(flat[i]) and tonumber(flat[i + 1])
-    if n then samples = samples + n else set_aside = set_aside + redis.call('HDEL', b.keys.epoch, flat[i]) end
+    if not bucket_count(flat[i], flat[i + 1]) then
+      set_aside = set_aside + redis.call('HDEL', b.keys.epoch, flat[i])
+    end
   end
+  local _, samples = read_buckets(b)
   b.epochSamples = samples
 end
 

@@ -43,7 +43,7 @@ local function count_flush(b, epoch, report, batch_size)
   if report.takenAtMs < before then return end
   epoch.batches = epoch.batches + 1
   if report.outcome == 'flushed' then
-    redis.call('HINCRBY', b.keys.epoch, bucket_of(math.min(report.latencyMs, MAX_LATENCY_MS)), 1)
+    count_latency(b, report.latencyMs)
     epoch.samples = epoch.samples + 1
   elseif report.outcome == 'throttled' then
     epoch.throttled = epoch.throttled + 1
@@ -58,12 +58,14 @@ local function enough_batches(elapsed_ms, wanted_samples)
   return elapsed_ms < LONGEST_EPOCH_MS and math.min(wanted_samples, FEWER_SAMPLES) or FEWEST_SAMPLES
 end
 
--- The counts of the epoch when it is time for a decision, else nil. What is cheap is asked first.
+-- The counts of the epoch when it is time for a decision, else nil. What is cheap is asked first. The law is told of the
+-- samples that are there: where somebody else has deleted some, a median of more would be none.
 local function counts_if_over(b, epoch, wanted_samples)
   local elapsed_ms = b.now - epoch.startMs
   if epoch.startMs == 0 or elapsed_ms < MIN_EPOCH_MS then return nil end
   if epoch.batches < enough_batches(elapsed_ms, wanted_samples()) then return nil end
-  local counts = read_buckets(b)
+  local counts
+  counts, epoch.samples = read_buckets(b)
   if elapsed_ms < EPOCH_LATENCIES * quantile_ms(counts, epoch.samples, 0.5) then return nil end
   return counts
 end

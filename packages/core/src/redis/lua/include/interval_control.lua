@@ -31,8 +31,7 @@ local function record_latency(b, latency_ms)
   b.lastLatencyMs = latency_ms
   if b.config.algorithm ~= 'interval' then return end
   if b.epochStartMs == 0 then b.epochStartMs = b.now end
-  local bucket = bucket_of(math.min(latency_ms, MAX_LATENCY_MS))
-  if type(redis.pcall('HINCRBY', b.keys.epoch, bucket, 1)) == 'table' then redis.call('HSET', b.keys.epoch, bucket, 1) end
+  count_latency(b, latency_ms)
   b.epochSamples = b.epochSamples + 1
   if b.now - b.epochStartMs < EPOCH_MS then return end
   local p50_ms = median(b)

@@ -1,3 +1,4 @@
+--- @include "add_to_field"
 -- Latencies are counted in buckets whose bounds grow by a tenth. Mirrors domain/latency-histogram.ts.
 local MAX_LATENCY_MS = 3600000
 local BUCKETS = 160
@@ -21,16 +22,29 @@ local function bucket_bounds(index)
   return lower, upper
 end
 
--- Returns the counts and their sum. Neither a field of somebody else, nor one that he has deleted, may end the call that
--- it is in.
+local function count_latency(b, latency_ms)
+  add_to_field(b.keys.epoch, bucket_of(math.min(latency_ms, MAX_LATENCY_MS)), 1)
+end
+
+local function whole_number(text)
+  return #text < 16 and string.find(text, '^%d+$') and tonumber(text)
+end
+
+-- The bucket of a field of the histogram and its count; nil when it is somebody else's.
+local function bucket_count(field, value)
+  local bucket, n = whole_number(field), whole_number(value)
+  if bucket and bucket < BUCKETS and n then return bucket, n end
+end
+
+-- Returns the counts and their sum.
 local function read_buckets(b)
   local flat = redis.call('HGETALL', b.keys.epoch)
   local counts, samples = {}, 0
   for i = 1, #flat, 2 do
-    local bucket, count = tonumber(flat[i]), tonumber(flat[i + 1])
-    if bucket and count then
-      counts[bucket] = count
-      samples = samples + count
+    local bucket, n = bucket_count(flat[i], flat[i + 1])
+    if bucket then
+      counts[bucket] = n
+      samples = samples + n
     end
   end
   return counts, samples

@@ -1,3 +1,4 @@
+--- @include "add_to_field"
 --- @include "line"
 -- Writes back what the call has changed. The last step of every script that may write. The sentence in `about` is long
 -- for a reason: with a value of over 64 bytes Redis looks the fields up by hash, and not by search, at half the cost.
@@ -19,9 +20,5 @@ local function save_buffer(b)
     changes[#changes + 1] = cmsgpack.pack(b.control)
   end
   if #changes > 0 then redis.call('HSET', b.keys.state, unpack(changes)) end
-  for counter, n in pairs(b.counts) do
-    -- What somebody else made of a counter is no number to add to.
-    local sum = redis.pcall('HINCRBY', b.keys.state, counter, n)
-    if type(sum) == 'table' then redis.call('HSET', b.keys.state, counter, n) end
-  end
+  for counter, n in pairs(b.counts) do add_to_field(b.keys.state, counter, n) end
 end
