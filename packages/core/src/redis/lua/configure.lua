@@ -132,8 +132,10 @@ if changed then
   local b = open_buffer()
   touch(b)
   give_room(b)
-  if version == 1 then b.stateSinceMs = b.now end
-  if version == 1 then write_law(b, elastic.initial(elastic_limits(b.config))) end
+  if version == 1 then
+    b.stateSinceMs = b.now
+    write_law(b, elastic.initial(elastic_limits(b.config)))
+  end
   if algorithm and algorithm ~= b.config.algorithm then
     b.epochStartMs, b.epochSamples = 0, 0
     forget_epoch(b, 0)

@@ -37,8 +37,7 @@ local function keep_type(key, wanted)
 end
 
 local function is_item(record)
-  return #record >= HEADER_CHARS and string.find(string.sub(record, 1, STAMP_CHARS), '^%d+$') ~= nil
-    and LANE_INDEX[string.sub(record, HEADER_CHARS, HEADER_CHARS)] ~= nil
+  return is_record(record) and string.find(string.sub(record, 1, STAMP_CHARS), '^%d+$') ~= nil
 end
 
 -- The items of a list and their bytes; what is no item is deleted from it.
@@ -73,21 +72,12 @@ local function clean_state(key)
   end
 end
 
-local function clean_config(key)
-  local found, config = pcall(read_config, key)
-  if not found or (config and type(config) ~= 'table') then put_aside(key) end
-end
-
 -- The books of one batch after its list. One without a list is none; one without a lease is due at once.
 local function mend_batch(b, id)
   local key = batch_key(b, id)
   keep_type(key, 'list')
   local items, bytes = clean_list(key)
-  if items == 0 then
-    redis.call('HDEL', b.keys.batches, id)
-    redis.call('ZREM', b.keys.leases, id)
-    return
-  end
+  if items == 0 then return drop_batch(b, id) end
   local said = read_batch(b, id) or {}
   if said.items ~= items or said.bytes ~= bytes or not redis.call('ZSCORE', b.keys.leases, id) then
     -- Nobody knows whose it was: what it was taken as is void, and it is tried again.
@@ -120,11 +110,6 @@ local function mend_line(b)
   local last = redis.call('ZREVRANGE', b.keys.waiters, 0, 0, 'WITHSCORES')[2]
   b.ticketOrder = math.max(b.ticketOrder, tonumber(last or 0))
   b.waiting = redis.call('ZCARD', b.keys.waiters)
-end
-
--- Ids of a stream rise for ever, and ours begin with the revision.
-local function mend_revision(b)
-  b.revision = math.max(b.revision, last_given(b.keys.events), last_given(b.keys.dead))
 end
 
 local function mend_nodes(b)
@@ -176,11 +161,10 @@ end
 
 local keys = buffer_keys()
 for name, wanted in pairs(TYPES) do keep_type(keys[name], wanted) end
-clean_config(keys.config)
 clean_state(keys.state)
 local b = open_buffer()
 if not b then return NOT_DECLARED end
-mend_revision(b)
+follow_streams(b)
 touch(b)
 mend_batches(b)
 b.bytes = b.inFlightBytes

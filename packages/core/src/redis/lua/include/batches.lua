@@ -25,10 +25,14 @@ local function write_batch(b, id, batch, due_ms)
   redis.call('ZADD', b.keys.leases, due_ms, id)
 end
 
--- Takes a batch off the books; its list is the caller's to delete or rename.
-local function forget_batch(b, id, batch)
+local function drop_batch(b, id)
   redis.call('HDEL', b.keys.batches, id)
   redis.call('ZREM', b.keys.leases, id)
+end
+
+-- Takes a batch off the books; its list is the caller's to delete or rename.
+local function forget_batch(b, id, batch)
+  drop_batch(b, id)
   if batch.phase == 'l' then b.inFlightBatches = b.inFlightBatches - 1 end
 end
 

@@ -9,11 +9,6 @@ local function list_length(b, id)
   return type(length) == 'number' and length or 0
 end
 
-local function drop_batch(b, id)
-  redis.call('HDEL', b.keys.batches, id)
-  redis.call('ZREM', b.keys.leases, id)
-end
-
 local function rewrite_batch(b, id, batch, due_ms)
   local items = list_length(b, id)
   if items == 0 then return drop_batch(b, id) end

@@ -1,4 +1,5 @@
 --- @include "records"
+--- @include "stream"
 -- What the state hash says of the batches, from the batches themselves. Writes nothing.
 local function recount_batches(b)
   local items, bytes, leased = 0, 0, 0
@@ -16,14 +17,14 @@ local function recount_batches(b)
   b.inFlight, b.inFlightBytes, b.inFlightBatches = items, bytes, leased
 end
 
-local function last_revision(stream)
-  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
-  return last and tonumber(string.match(last[1], '^(%d+)')) or 0
+-- Ids of a stream rise for ever, and ours begin with the revision.
+local function follow_streams(b)
+  b.revision = math.max(b.revision, last_given(b.keys.events), last_given(b.keys.dead))
 end
 
 -- The state hash is gone, or a field of it is no number: somebody else deleted or overwrote it. The sizes follow from
--- the lists, and the revision from the streams, whose ids it makes; the counters start anew, and the books say so (I2).
--- O(items) once. A new buffer has nothing to count.
+-- the lists, and the revision from the streams; the counters start anew, and the books say so (I2). O(items) once. A new
+-- buffer has nothing to count.
 local function recount_state(b)
   b.bytes, b.inFlight, b.inFlightBytes = 0, 0, 0
   b.size = b.ready[1] + b.ready[2] + b.ready[3]
@@ -35,7 +36,7 @@ local function recount_state(b)
       end
     end
   end
-  b.revision = math.max(b.revision, last_revision(b.keys.events), last_revision(b.keys.dead))
+  follow_streams(b)
   b.stateEpoch = math.max(b.stateEpoch, b.revision)
   local newest = redis.call('ZREVRANGE', b.keys.waiters, 0, 0, 'WITHSCORES')[2]
   b.ticketOrder = math.max(b.ticketOrder, tonumber(newest or 0))

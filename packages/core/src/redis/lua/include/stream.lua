@@ -1,6 +1,6 @@
 -- The first part of the last id that a stream has given, ever; 0 for none.
 local function last_given(key)
-  if redis.call('TYPE', key).ok ~= 'stream' then return 0 end
+  if redis.call('EXISTS', key) == 0 then return 0 end
   local info = redis.call('XINFO', 'STREAM', key)
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then return tonumber(string.match(info[i + 1], '^%d+')) end

@@ -54,7 +54,8 @@ local function ms_to_next_permit(b)
   return 1000
 end
 
--- A batch whose list somebody else has deleted is left to `repair`: to fail on it would end a script that has written.
+-- A batch whose list somebody else has deleted is passed over, for sweep_leases mends it: to fail on it would end a script
+-- that has written.
 local function due_retry(b)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', b.keys.leases, '-inf', b.now, 'LIMIT', 0, MAX_SWEPT + 1)) do
     local batch = read_batch(b, id)
