@@ -33,7 +33,7 @@ export {
   TokenExpiredError,
 } from './domain/errors.js';
 export type { FlushContext, FlushFailure, FlushFunction, FlushItemMeta, FlushResult } from './domain/flush.js';
-export { type Forecast, forecast } from './domain/forecast.js';
+export type { Forecast } from './domain/forecast.js';
 export { LANES, type Lane } from './domain/lane.js';
 export { BackpressureState } from './domain/state.js';
 export { BackpressureStrategy } from './domain/strategy.js';

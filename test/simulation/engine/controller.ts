@@ -3,7 +3,6 @@ import type { BackpressureState } from '../../../packages/core/src/domain/state.
 /** What became of a flush, as the fleet learns it when the flush is settled. */
 export interface FlushSample {
   readonly latencyMs: number;
-  readonly items: number;
   /** `throttled`: the downstream asked for a pause of `retryAfterMs`. */
   readonly outcome: 'flushed' | 'failed' | 'throttled';
   readonly retryAfterMs: number;

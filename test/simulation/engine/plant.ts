@@ -1,4 +1,5 @@
 import type { BackpressureConfig } from '../../../packages/core/src/domain/config.js';
+import type { ElasticLimits } from '../../../packages/core/src/domain/control/elastic-control.js';
 
 /** What the downstream is like while nothing disturbs it. */
 export interface DownstreamSpec {
@@ -43,26 +44,20 @@ export interface ArrivalSpec {
   readonly steps?: readonly { readonly atMs: number; readonly factor: number }[];
 }
 
-export type PlantConfig = Pick<
-  BackpressureConfig,
-  | 'maxBufferSize'
-  | 'highWatermark'
-  | 'lowWatermark'
-  | 'hysteresis'
-  | 'maxItemBytes'
-  | 'strategy'
-  | 'sampleRate'
-  | 'maxBlockTimeMs'
-  | 'batchSize'
-  | 'maxBatchSize'
-  | 'minFlushIntervalMs'
-  | 'maxFlushIntervalMs'
-  | 'targetLatencyMs'
-  | 'maxConcurrentFlushes'
-  | 'flushTimeoutMs'
-  | 'maxAttempts'
-  | 'backoff'
->;
+export type PlantConfig = ElasticLimits &
+  Pick<
+    BackpressureConfig,
+    | 'maxBufferSize'
+    | 'highWatermark'
+    | 'lowWatermark'
+    | 'hysteresis'
+    | 'maxItemBytes'
+    | 'strategy'
+    | 'sampleRate'
+    | 'maxBlockTimeMs'
+    | 'maxAttempts'
+    | 'backoff'
+  >;
 
 /** A whole experiment: a downstream, its disturbances, a load, a fleet and its options. */
 export interface Plant {

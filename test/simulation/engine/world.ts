@@ -167,7 +167,7 @@ class World {
     }
     const { count: ready } = this.#intake.ready;
     const state: BackpressureState = this.#state;
-    this.#controller.settled({ latencyMs, items, outcome, retryAfterMs, takenAtMs, ready, state }, this.#nowMs);
+    this.#controller.settled({ latencyMs, outcome, retryAfterMs, takenAtMs, ready, state }, this.#nowMs);
   }
 
   /** Takes under permits, pace and linger, as take does; else notes when to look again. */

@@ -1,4 +1,4 @@
-import { DEFAULT_BREAKER } from '../../../packages/core/src/domain/control/breaker.js';
+import { DEFAULT_CONFIG } from '../../../packages/core/src/domain/config.js';
 import {
   afterFlush,
   afterTake,
@@ -28,7 +28,7 @@ export class Elastic implements Controller {
     this.#limits = {
       ...plant.config,
       control: { algorithm: 'elastic', mode: 'enforce' },
-      breaker: { ...DEFAULT_BREAKER, enabled: true },
+      breaker: DEFAULT_CONFIG.breaker,
     };
     this.#slots = plant.slots;
     this.#random = random;

@@ -83,7 +83,6 @@ export class Step {
     const { ledger, config, nowMs } = this;
     const full: FleetReport = {
       ...report,
-      items: batch.items.length,
       takenAtMs: batch.takenAtMs,
       probe: batch.probe,
       ready: ledger.ready.count,

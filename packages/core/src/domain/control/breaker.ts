@@ -29,14 +29,6 @@ export interface BreakerLimits {
   readonly maxCooldownMs: number;
 }
 
-export const DEFAULT_BREAKER: BreakerLimits = {
-  failureRatio: 0.5,
-  minFlushes: 20,
-  windowMs: 10_000,
-  cooldownMs: 1_000,
-  maxCooldownMs: 30_000,
-};
-
 export const CLOSED_BREAKER: Breaker = {
   phase: 'closed',
   flushes: 0,

@@ -7,7 +7,7 @@ import type {
   EpochObservation,
 } from './elastic-control.js';
 import { armed, disarmed, judge } from './elasticity-test.js';
-import { type EpochView, viewOf } from './epoch-view.js';
+import { type EpochView, MEDIAN_FACTOR, viewOf } from './epoch-view.js';
 
 /** Latency above the baseline by more than this, and by more than chance explains, is a queue. */
 const QUEUE_RATIO = 1.35;
@@ -34,8 +34,6 @@ const STARTING_WANTED_VARIANCE = 0.06;
 const FEWEST_SAMPLES = 20;
 const STARTING_FEWEST_SAMPLES = 6;
 const MOST_SAMPLES = 100;
-/** The variance of a median is that of the mean times this (π/2, of a normal distribution). */
-const MEDIAN_FACTOR = 1.5625;
 
 type Step = { readonly control: ElasticControl; readonly reason: ElasticReason };
 

@@ -24,7 +24,8 @@ const FEWEST_SAMPLES = 5;
 const ASSUMED_VARIANCE = 0.25;
 const ASSUMED_SAMPLES = 5;
 const SMALLEST_VARIANCE = 0.0004;
-const MEDIAN_FACTOR = 1.5625;
+/** The variance of a median is that of the mean times this: 1.25², for the standard error of a normal distribution's. */
+export const MEDIAN_FACTOR = 1.5625;
 
 export function viewOf(control: ElasticControl, seen: EpochObservation, limits: ElasticLimits): EpochView {
   return {

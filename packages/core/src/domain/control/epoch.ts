@@ -10,7 +10,8 @@ import type { EpochObservation } from './elastic-control.js';
 
 /**
  * What the fleet has seen since its last control decision: counters that any settlement may raise, so that a decision is
- * made of everybody's flushes and made once (I4). All plain numbers: in Redis they are the fields of the `epoch` hash.
+ * made of everybody's flushes and made once (I4). In Redis the histogram is the hash `epoch`, and the rest is a part of the
+ * field `control` of the state.
  */
 export interface ControlEpoch {
   /** 0 before the first settlement. */
@@ -35,6 +36,7 @@ export interface ControlEpoch {
 export interface FlushReport {
   /** Of a flush that succeeded, else it is not looked at. */
   readonly latencyMs: number;
+  /** `throttled`: the downstream asked for a pause. `lost`: its lease ended, and nobody knows. */
   readonly outcome: 'flushed' | 'failed' | 'throttled' | 'lost';
   readonly takenAtMs: number;
   /** Items that wait, after it. */
@@ -42,7 +44,7 @@ export interface FlushReport {
 }
 
 /** A decision must be able to show in the latency before the next one. */
-export const MIN_EPOCH_MS = 1_000;
+const MIN_EPOCH_MS = 1_000;
 /** A slow downstream is not waited for longer than this, given a few samples. */
 const LONG_EPOCH_MS = 5_000;
 const FEWER_SAMPLES = 10;

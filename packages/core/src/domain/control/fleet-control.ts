@@ -9,7 +9,15 @@ import {
   initialElastic,
 } from './elastic-control.js';
 import { decide, recovering } from './elastic-law.js';
-import { type ControlEpoch, epochIsOver, newEpoch, observationOf, withFlush, withTake } from './epoch.js';
+import {
+  type ControlEpoch,
+  epochIsOver,
+  type FlushReport,
+  newEpoch,
+  observationOf,
+  withFlush,
+  withTake,
+} from './epoch.js';
 import { nextTakeMs } from './flush-rate-gate.js';
 
 /**
@@ -49,20 +57,12 @@ export interface Take {
   readonly probe: boolean;
 }
 
-/** What became of a batch. */
-export interface FleetReport {
-  /** Of a flush that succeeded, else it is not looked at. */
-  readonly latencyMs: number;
-  readonly items: number;
-  /** `throttled`: the downstream asked for a pause. `lost`: its lease ended, and nobody knows. */
-  readonly outcome: 'flushed' | 'failed' | 'throttled' | 'lost';
+/** What became of a batch, and of the buffer. */
+export interface FleetReport extends FlushReport {
   /** The pause that the downstream asked for, else 0. */
   readonly retryAfterMs: number;
-  readonly takenAtMs: number;
   /** This batch was taken as the breaker's probe. */
   readonly probe: boolean;
-  /** Items that wait, after the settlement. */
-  readonly ready: number;
   readonly state: BackpressureState;
   /** Batches in flight, this one no longer. */
   readonly inFlight: number;

@@ -1,16 +1,8 @@
 import type { BackpressureConfig } from '../config.js';
+import type { ElasticControl } from './elastic-control.js';
 
-/** What the law has decided, as far as it says how batches are taken. */
-interface Decided {
-  readonly permits: number;
-  readonly batchSize: number;
-  readonly intervalMs: number;
-}
-
-type InForceConfig = Pick<
-  BackpressureConfig,
-  'control' | 'maxConcurrentFlushes' | 'batchSize' | 'maxBatchSize' | 'minFlushIntervalMs' | 'maxFlushIntervalMs'
->;
+type Decided = Pick<ElasticControl, 'permits' | 'batchSize'>;
+type InForceConfig = Pick<BackpressureConfig, 'control' | 'maxConcurrentFlushes' | 'batchSize' | 'maxBatchSize'>;
 
 /** Whether takes follow the elastic law; else it is only observed, or there is none. */
 export function lawRules({ control }: Pick<BackpressureConfig, 'control'>): boolean {
