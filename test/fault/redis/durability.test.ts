@@ -17,9 +17,12 @@ const DURABILITY = { replicas: 1, timeoutMs: 300 };
 async function startPair() {
   const primary = await startServer(['--repl-diskless-sync-delay', '0']);
   const replica = await startServer(['--replicaof', `127.0.0.1 ${primary.port}`]);
-  await eventually(async () => expect(await replica.redis.info('replication')).toContain('master_link_status:up'));
-  // The replica knows before its primary does, and only the primary's word counts for WAIT.
   await eventually(async () => expect(await primary.redis.info('replication')).toMatch(/^slave0:.*state=online/m));
+  // Online is not enough: a primary sends no command before the first acknowledgement of its replica, up to 1 s later.
+  await eventually(async () => {
+    await primary.redis.set('ready', 'x');
+    expect(await primary.redis.wait(1, 100)).toBe(1);
+  });
   return { primary, replica };
 }
 
