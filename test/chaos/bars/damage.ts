@@ -74,8 +74,9 @@ async function nonsense(redis: Client, key: string): Promise<unknown> {
         key,
         Object.fromEntries(
           (await redis.hkeys(key))
+            .sort()
             .slice(0, 3)
-            .concat('compiled')
+            .concat('compiled', 'version')
             .map((field) => [field, 'nonsense']),
         ),
       );

@@ -1,4 +1,4 @@
-import { ProtocolError } from '@backpressure/core';
+import { type BackpressureOptions, ProtocolError } from '@backpressure/core';
 import type { BufferStore } from '@backpressure/core/store';
 import { Redis } from 'ioredis';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
@@ -8,6 +8,19 @@ import { declare, openStore, Session } from './rig.js';
 
 const KINDS = ['acked', 'failed', 'items', 'released'] as const;
 
+const DECLARED: BackpressureOptions = {
+  strategy: 'block',
+  maxBufferSize: 60,
+  maxBufferBytes: 1_000_000,
+  batchSize: 5,
+  maxAttempts: 1,
+  leaseMs: 100,
+  flushTimeoutMs: 50,
+  backoff: { delayMs: 0, maxDelayMs: 0 },
+  maxConcurrentFlushes: 100,
+  control: { algorithm: 'fixed' },
+};
+
 /** A buffer in the middle of its life: items in every lane, batches under a lease and due for a retry, dead letters, a line. */
 async function openLivingBuffer() {
   const redis = new Redis(inject('redisUrl'));
@@ -15,18 +28,7 @@ async function openLivingBuffer() {
   const store = openStore(inject('redisUrl'));
   onTestFinished(() => store.destroy());
   const key = (suffix: string) => `bp:{${store.name}}:${suffix}`;
-  await declare(store, {
-    strategy: 'block',
-    maxBufferSize: 60,
-    maxBufferBytes: 1_000_000,
-    batchSize: 5,
-    maxAttempts: 1,
-    leaseMs: 100,
-    flushTimeoutMs: 50,
-    backoff: { delayMs: 0, maxDelayMs: 0 },
-    maxConcurrentFlushes: 100,
-    control: { algorithm: 'fixed' },
-  });
+  await declare(store, DECLARED);
   const session = new Session(store);
   await session.push(Array.from({ length: 60 }, (_, i) => `item ${i}`));
   const id = 'w'.repeat(27);
@@ -241,6 +243,33 @@ describe('S10: somebody writes garbage into a key of ours', () => {
     const letters = await store.deadLetters({ limit: 10 });
     expect(letters.filter(({ item }) => item.damaged).map(({ item }) => item.payload)).toContain('y'.repeat(100));
     expect(await liveOn(living)).toEqual([]);
+    await drain(living);
+    await expectToWork(living);
+  });
+});
+
+describe('S10: a configuration that was spoilt', () => {
+  const spoilt: Record<string, Record<string, string>> = {
+    'a version that is none': { version: 'nonsense' },
+    'a version that is NaN': { version: 'nan' },
+    'a version without an end': { version: '9'.repeat(400) },
+    'no version': { version: '' },
+    'a version and a compilation that are none': { version: 'nonsense', compiled: 'nonsense' },
+    'a compilation that is none': { compiled: 'nonsense' },
+  };
+  it.each(Object.keys(spoilt))('%s: whoever declares the buffer next makes it sound again', async (kind) => {
+    const living = await openLivingBuffer();
+    const { redis, store, key } = living;
+    const before = await store.config();
+    expect(before?.config).toMatchObject({ maxBufferSize: 60, batchSize: 5 });
+    await redis.hset(key('config'), spoilt[kind] ?? {});
+    expect(await liveOn(living)).toEqual([]);
+    await declare(openStore(inject('redisUrl'), {}, store.name), DECLARED);
+    const after = await store.config();
+    expect(after?.config).toEqual(before?.config);
+    expect(after?.version).toBe((await store.snapshot()).vitals.configVersion);
+    // It goes on as long as one of the two tells it: whoever runs reads the configuration again when it has risen.
+    expect(after?.version).toBe(Object.keys(spoilt[kind] ?? {}).length === 2 ? 1 : (before?.version ?? 0) + 1);
     await drain(living);
     await expectToWork(living);
   });

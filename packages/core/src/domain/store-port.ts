@@ -19,7 +19,7 @@ export interface BufferStore {
 
   /** Declares what a definition states, or changes options at run time. */
   configure(request: ConfigureRequest, call?: CallOptions): Promise<ConfigureReply>;
-  /** The configuration in force. */
+  /** The configuration in force; undefined when nobody has declared one, or somebody else has spoilt it. */
   config(call?: CallOptions): Promise<StoredConfig | undefined>;
 
   /** Offers the items of one chunk, in order. Carried out once per token, however often it is sent (I6). */

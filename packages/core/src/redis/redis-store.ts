@@ -53,8 +53,9 @@ export class RedisStore implements port.BufferStore {
   async config(call: port.CallOptions = {}): Promise<port.StoredConfig | undefined> {
     const flat = (await this.#read('hgetall', 'config', [], call)) as string[];
     const fields = Array.isArray(flat) ? pairs(flat) : (flat as Record<string, string>);
-    if (fields.version === undefined) return undefined;
-    return { version: Number(fields.version), config: configOfFields(fields) };
+    const version = Number(fields.version);
+    // What is no number was written by somebody else, and is declared anew.
+    return version > 0 && Number.isSafeInteger(version) ? { version, config: configOfFields(fields) } : undefined;
   }
 
   async push(request: port.PushRequest, call?: port.CallOptions): Promise<port.PushReply> {

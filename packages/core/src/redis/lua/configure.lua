@@ -19,6 +19,7 @@
 --- @include "save_buffer"
 --- @include "sound_keys"
 --- @include "compile_config"
+--- @include "whole_number"
 local config_key = KEYS[1]
 local action = ARGV[1]
 local on_mismatch = ARGV[2]
@@ -30,7 +31,10 @@ local stored = {}
 local flat = redis.call('HGETALL', config_key)
 for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
 
-local version = tonumber(stored.version or 0)
+-- Where somebody else has spoilt one of the two, nothing is trusted any more but the version that the other tells.
+local compiled = read_config(config_key)
+local sound = compiled and whole_number(stored.version)
+local version = whole_number(stored.version) or (compiled and compiled.version) or 0
 local algorithm = stored['control.algorithm']
 local writes, deletes = {}, {}
 local changed = false
@@ -106,13 +110,12 @@ redis.call('HLEN', keys.state)
 redis.call('XLEN', keys.events)
 for _, lane in ipairs(keys.lanes) do redis.call('LLEN', lane) end
 if action == 'declare' then
-  -- Also where somebody else has spoilt it: nothing of it can be trusted then.
-  if version == 0 or not read_config(config_key) then
-    create()
-  else
+  if sound then
     local found = on_mismatch == 'error' and mismatches() or {}
     if #found > 0 then return { 'mismatch', unpack(found) } end
     declare()
+  else
+    create()
   end
 elseif action == 'patch' then
   if version == 0 then return NOT_DECLARED end

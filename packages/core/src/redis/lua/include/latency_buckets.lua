@@ -1,4 +1,5 @@
 --- @include "add_to_field"
+--- @include "whole_number"
 -- Latencies are counted in buckets whose bounds grow by a tenth. Mirrors domain/latency-histogram.ts.
 local MAX_LATENCY_MS = 3600000
 local BUCKETS = 160
@@ -24,10 +25,6 @@ end
 
 local function count_latency(b, latency_ms)
   add_to_field(b.keys.epoch, bucket_of(math.min(latency_ms, MAX_LATENCY_MS)), 1)
-end
-
-local function whole_number(text)
-  return #text < 16 and string.find(text, '^%d+$') and tonumber(text)
 end
 
 -- The bucket of a field of the histogram and its count; nil when it is somebody else's.
