@@ -106,6 +106,23 @@ export function describeDownstream(open: OpenStore): void {
       expect((await rig.snapshot()).control.breaker).toBe('closed');
     });
 
+    test('switched off while it is open, it holds up nobody, and a failure counts again', async ({ rig }) => {
+      await rig.declare({ ...FIXED, breaker: BREAKER });
+      await rig.fill(40);
+      const before = await rig.takeBatch();
+      await failFlushes(rig, 4);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'breaker' });
+      await rig.patch({ breaker: { ...BREAKER, enabled: false } });
+      expect((await rig.snapshot()).control.breaker).toBe('closed');
+      await rig.fail(before, { latencyMs: 10 });
+      await rig.advance(60_000);
+      const attempts = new Map<string | undefined, number>();
+      for (let taken = await rig.take(); taken.kind === 'batch'; taken = await rig.take()) {
+        for (const { id } of taken.batch.items) attempts.set(id, taken.batch.attempts);
+      }
+      expect(before.items.map(({ id }) => attempts.get(id))).toEqual([1, 1]);
+    });
+
     test('opens without a loss of what the law of the interval has seen', async ({ rig }) => {
       const control = { algorithm: 'interval', mode: 'observe' } as const;
       await rig.declare({

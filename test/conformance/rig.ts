@@ -15,12 +15,13 @@ import type {
   TicketReply,
   WaitMode,
 } from '@backpressure/core/store';
-import { test, vi } from 'vitest';
+import { test } from 'vitest';
 import { type BackpressureOptions, parseOptions } from '../../packages/core/src/domain/config.js';
 import { configFields, statedFields } from '../../packages/core/src/domain/config-fields.js';
 import type { StoreToken } from '../../packages/core/src/domain/errors.js';
 import { itemId } from '../../packages/core/src/domain/item-record.js';
 import type { Lane } from '../../packages/core/src/domain/lane.js';
+import { eventually } from '../support/eventually.js';
 import { ledgerFaults } from './ledger-check.js';
 
 /** A store of an empty, undeclared buffer, with a clock that only the test moves. */
@@ -216,7 +217,7 @@ export class Rig {
   ): Promise<Extract<Signal, { kind: K }>> {
     const from = this.#signals.length;
     await action();
-    return vi.waitFor(() => {
+    return eventually(() => {
       const found = this.#signals.slice(from).find((signal) => signal.kind === kind);
       if (found === undefined) throw new Error(`No signal of kind ${kind}`);
       return found as Extract<Signal, { kind: K }>;

@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { BackpressureAdmin, defineBuffer } from '@backpressure/core';
 import { BackpressureProducer } from '@backpressure/producer';
-import { afterEach, expect, inject, test, vi } from 'vitest';
+import { afterEach, expect, inject, test } from 'vitest';
+import { eventually } from '../support/eventually.js';
 
 const children: ChildProcess[] = [];
 const SERVERS = 8;
@@ -38,17 +39,17 @@ test('a fleet of processes learns how much a real downstream takes, and follows 
   })();
 
   // Slots enough for 24 at once, a downstream that takes 8: it finds that out by itself.
-  const learnt = await vi.waitFor(async () => {
+  const learnt = await eventually(async () => {
     const { permits } = await admin.status();
     expect(permits).toBeGreaterThanOrEqual(SERVERS - 2);
     return permits;
-  }, 30_000);
+  });
   downstream.child.send(LEFT);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const { permits, limitedBy } = await admin.status();
     expect(permits).toBeLessThanOrEqual(learnt / 2);
     expect(limitedBy).toBe('downstream');
-  }, 30_000);
+  });
   feeding = false;
   await feeder;
 

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { provideRedis, type RedisServer, type RedisServerOptions, startRedisServer } from '../../scripts/redis.mjs';
+import { eventually } from '../support/eventually.js';
 
 const provider = new URL('../../scripts/redis.mjs', import.meta.url).href;
 const configuration = fileURLToPath(new URL('../../infra/redis.conf', import.meta.url));
@@ -38,18 +39,15 @@ async function withClient<T>(url: string, use: (redis: Redis) => Promise<T>): Pr
 
 /** A zombie still has a process id, so what counts is that nobody listens. */
 async function expectNobodyListens(port: number): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const socket = connect(port, '127.0.0.1');
-      const listens = await once(socket, 'connect').then(
-        () => true,
-        () => false,
-      );
-      socket.destroy();
-      expect(listens).toBe(false);
-    },
-    { timeout: 10_000 },
-  );
+  await eventually(async () => {
+    const socket = connect(port, '127.0.0.1');
+    const listens = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    expect(listens).toBe(false);
+  });
 }
 
 describe('startRedisServer', () => {
@@ -112,7 +110,7 @@ describe('startRedisServer', () => {
     parent.kill(signal);
     await once(parent, 'exit');
     await expectNobodyListens(port);
-    await vi.waitFor(() => expect(existsSync(dir)).toBe(false), { timeout: 10_000 });
+    await eventually(() => expect(existsSync(dir)).toBe(false));
   });
 
   it('accepts infra/redis.conf, with the settings that the protocol needs', async () => {

@@ -6,7 +6,7 @@ import type { SlotSession } from './slot-session.js';
 const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 1_000;
 /** A settlement is always tried for this long: a late one may still be in time, for leases are swept lazily. */
-const MIN_DEADLINE_MS = 500;
+const MIN_DEADLINE_MS = 2_000;
 const MAX_DEADLINE_MS = 5_000;
 
 export interface SettleOptions {

@@ -5,7 +5,11 @@ import { expect, it, onTestFinished, vi } from 'vitest';
 import { BullmqBells } from '../../../packages/consumer/src/bullmq-bells.js';
 import { startRedisServer } from '../../../scripts/redis.mjs';
 import { bufferName, feed, numbers } from '../../integration/consumer/feed.js';
+import { eventually } from '../../support/eventually.js';
 import { openFaultRig } from './fault-rig.js';
+
+/** Each is one item more. */
+const FEED_EVERY_MS = 100;
 
 /** A server of the test's own, which stops after everything that uses it. */
 async function startServer(args: readonly string[]) {
@@ -40,7 +44,7 @@ it('drains a full Redis without its bells, and rings again when there is room', 
 
   const startMs = performance.now();
   consumer.resume();
-  await rig.empty(15_000);
+  await rig.empty();
   const elapsedMs = performance.now() - startMs;
   expect(elapsedMs).toBeLessThan(8_000);
   expect(flushed.mock.calls.reduce((sum, [n]) => sum + n, 0)).toBe(4_000);
@@ -51,13 +55,10 @@ it('drains a full Redis without its bells, and rings again when there is room', 
   expect(ledgerImbalance).toBe(0);
 
   await redis.config('SET', 'maxmemory', '0');
-  await vi.waitFor(
-    async () => {
-      await feed(rig.store, [1]);
-      expect(consumer.metrics().bells).toBeGreaterThan(bells);
-    },
-    { timeout: 15_000, interval: 100 },
-  );
+  await eventually(async () => {
+    await feed(rig.store, [1]);
+    expect(consumer.metrics().bells).toBeGreaterThan(bells);
+  }, FEED_EVERY_MS);
   await rig.empty();
 });
 
@@ -81,7 +82,7 @@ it('does not run hot when it starts on a full Redis, where BullMQ cannot fetch t
     onError: (error) => errors.push(error),
   });
   onTestFinished(() => bells.close());
-  await vi.waitFor(() => expect(errors.length).toBeGreaterThanOrEqual(6), { timeout: 15_000 });
+  await eventually(() => expect(errors.length).toBeGreaterThanOrEqual(6));
   const seconds = (performance.now() - startMs) / 1_000;
   const stats = await redis.info('commandstats');
   const refused = Number(/cmdstat_rpoplpush:.*rejected_calls=(\d+)/.exec(stats)?.[1] ?? 0);
@@ -91,7 +92,7 @@ it('does not run hot when it starts on a full Redis, where BullMQ cannot fetch t
   expect(answer).not.toHaveBeenCalled();
 
   await redis.config('SET', 'maxmemory', '0');
-  await vi.waitFor(() => expect(answer).toHaveBeenCalledTimes(5), { timeout: 10_000 });
+  await eventually(() => expect(answer).toHaveBeenCalledTimes(5));
 });
 
 it('goes on after Redis was killed and came back, and loses nothing', async () => {
@@ -106,7 +107,7 @@ it('goes on after Redis was killed and came back, and loses nothing', async () =
     { concurrency: 2 },
   );
   expect(await feed(rig.store, numbers(1_000))).toBe(1_000);
-  await vi.waitFor(() => expect(seen.size).toBeGreaterThan(100), { interval: 2 });
+  await eventually(() => expect(seen.size).toBeGreaterThan(100));
   await killAndRestart();
   await rig.empty();
   expect(seen.size).toBe(1_000);
@@ -114,11 +115,8 @@ it('goes on after Redis was killed and came back, and loses nothing', async () =
   expect(counters).toMatchObject({ accepted: 1_000, flushed: 1_000, dead: 0 });
   expect(ledgerImbalance).toBe(0);
   const { bells } = consumer.metrics();
-  await vi.waitFor(
-    async () => {
-      await feed(rig.store, [Math.random()]);
-      expect(consumer.metrics().bells).toBeGreaterThan(bells);
-    },
-    { timeout: 15_000, interval: 100 },
-  );
+  await eventually(async () => {
+    await feed(rig.store, [Math.random()]);
+    expect(consumer.metrics().bells).toBeGreaterThan(bells);
+  }, FEED_EVERY_MS);
 });

@@ -4,9 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { BackpressureConsumer } from '@backpressure/consumer';
 import { BackpressureAdmin, type BufferSpec, defineBuffer } from '@backpressure/core';
 import { openRedisStore } from '@backpressure/core/store';
-import { expect, inject, it, onTestFinished, vi } from 'vitest';
+import { expect, inject, it, onTestFinished } from 'vitest';
 import { ledgerFaults } from '../../conformance/ledger-check.js';
 import { bufferName, feed, numbers } from '../../integration/consumer/feed.js';
+import { eventually } from '../../support/eventually.js';
 import { withLoopLag } from '../../support/loop-lag.js';
 import { kindOf, POINTS, type Scenario } from './failpoints.js';
 
@@ -76,13 +77,10 @@ async function stopAtPoints(cases: readonly Case[]) {
   });
   const accounts = new Map<string, Account>();
   child.on('message', (account: Account) => accounts.set(account.name, account));
-  await vi.waitFor(
-    () => {
-      const waiting = cases.filter(({ spec, point }) => accounts.get(spec.name)?.passed.at(-1) !== point);
-      expect(waiting.map(({ scenario, point }) => `${scenario}: ${point}`)).toEqual([]);
-    },
-    { timeout: 20_000, interval: 5 },
-  );
+  await eventually(() => {
+    const waiting = cases.filter(({ spec, point }) => accounts.get(spec.name)?.passed.at(-1) !== point);
+    expect(waiting.map(({ scenario, point }) => `${scenario}: ${point}`)).toEqual([]);
+  });
   const kill = async () => {
     child.kill('SIGKILL');
     await exit;
@@ -127,13 +125,10 @@ it('C1, C8: kill -9 at every point from the bell to the end of its job loses not
     await kill();
     const settled = await Promise.all(cases.map(async ({ store }) => (await store.snapshot()).counters.flushed));
     for (const { heir } of cases) heir.resume();
-    await vi.waitFor(
-      async () => {
-        const sizes = await Promise.all(cases.map(async ({ store }) => (await store.snapshot()).vitals.size));
-        expect(sizes.every((size) => size === 0)).toBe(true);
-      },
-      { timeout: 20_000, interval: 50 },
-    );
+    await eventually(async () => {
+      const sizes = await Promise.all(cases.map(async ({ store }) => (await store.snapshot()).vitals.size));
+      expect(sizes.every((size) => size === 0)).toBe(true);
+    });
     for (const [i, each] of cases.entries()) {
       const account = accounts.get(each.spec.name) as Account;
       expect(await faultsOf(each, settled[i] ?? 0, account), `${each.scenario}: ${each.point}`).toEqual([]);

@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { BackpressureConsumer, type ConsumerOptions } from '@backpressure/consumer';
 import { BackpressureAdmin, type BufferSpec, defineBuffer, type FlushFunction } from '@backpressure/core';
 import { openRedisStore } from '@backpressure/core/store';
-import { expect, onTestFinished, vi } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { bufferName } from '../../integration/consumer/feed.js';
+import { eventually } from '../../support/eventually.js';
 
 const program = fileURLToPath(new URL('./consumer-process.mjs', import.meta.url));
 
@@ -54,7 +55,7 @@ export class ConsumerProcess {
     const seen = () => {
       if (this.count(kind) < atLeast) throw new Error(`${this.count(kind)} of ${atLeast} "${kind}"`);
     };
-    await vi.waitFor(seen, { timeout: 20_000, interval: 2 });
+    await eventually(seen);
   }
 
   resume(): void {
@@ -140,8 +141,8 @@ export async function openFaultRig(
       return { consumer, errors };
     },
     /** Waits until nothing is left in the buffer. */
-    async empty(timeout = 30_000): Promise<void> {
-      await vi.waitFor(async () => expect((await admin.status()).size).toBe(0), { timeout, interval: 10 });
+    async empty(): Promise<void> {
+      await eventually(async () => expect((await admin.status()).size).toBe(0));
     },
     /** How often each item was written to the sink. */
     written(): Map<string, number> {

@@ -1,9 +1,13 @@
 import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { expect, inject, it, vi } from 'vitest';
+import { expect, inject, it } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
+import { eventually } from '../../support/eventually.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { openFaultRig } from './fault-rig.js';
+
+/** Each is one item more. */
+const FEED_EVERY_MS = 100;
 
 const redisUrl = inject('redisUrl');
 
@@ -26,7 +30,7 @@ it.concurrent('loses nothing and resumes when the queue is obliterated again and
   const other = await rig.consume(flush, { concurrency: 3 });
   for (let i = 0; i < 20; i++) {
     await feed(rig.store, numbers(200, i * 200));
-    await vi.waitFor(() => expect(seen.size).toBeGreaterThan(i * 100), { timeout: 10_000, interval: 1 });
+    await eventually(() => expect(seen.size).toBeGreaterThan(i * 100));
     await consumer.queue?.obliterate({ force: true });
   }
   await rig.empty();
@@ -36,13 +40,10 @@ it.concurrent('loses nothing and resumes when the queue is obliterated again and
 
   const { bells } = consumer.metrics();
   const { bells: others } = other.consumer.metrics();
-  await vi.waitFor(
-    async () => {
-      await feed(rig.store, [Math.random()]);
-      expect(consumer.metrics().bells + other.consumer.metrics().bells).toBeGreaterThan(bells + others);
-    },
-    { timeout: 10_000, interval: 200 },
-  );
+  await eventually(async () => {
+    await feed(rig.store, [Math.random()]);
+    expect(consumer.metrics().bells + other.consumer.metrics().bells).toBeGreaterThan(bells + others);
+  }, FEED_EVERY_MS);
   await rig.empty();
   const { counters, ledgerImbalance } = await rig.admin.status();
   expect(counters.flushed).toBe(counters.accepted);
@@ -63,7 +64,7 @@ it.concurrent('serves without bells when they are lost but their ids are not, an
   if (queue === undefined) throw new Error('no queue');
 
   // A bell that waits for ever: its job is there, its place in the list is not.
-  await vi.waitFor(async () => expect(await queue.getActiveCount()).toBe(0));
+  await eventually(async () => expect(await queue.getActiveCount()).toBe(0));
   consumer.pause();
   for (const k of [0, 1]) await queue.add('bell', { buffer: rig.buffer.name }, { deduplication: { id: `bell-${k}` } });
   await redis.unlink(queue.toKey('wait'), queue.toKey('marker'));
@@ -74,13 +75,10 @@ it.concurrent('serves without bells when they are lost but their ids are not, an
   await rig.empty();
   expect(performance.now() - startMs).toBeLessThan(3_000);
   expect(seen.size).toBe(51);
-  await vi.waitFor(
-    async () => {
-      await feed(rig.store, [Math.random()]);
-      expect(consumer.metrics().bells).toBeGreaterThan(bells);
-    },
-    { timeout: 10_000, interval: 200 },
-  );
+  await eventually(async () => {
+    await feed(rig.store, [Math.random()]);
+    expect(consumer.metrics().bells).toBeGreaterThan(bells);
+  }, FEED_EVERY_MS);
 });
 
 it.concurrent('goes on when an operator pauses the queue of the bells, with a bounded number of them waiting', async ({
@@ -134,14 +132,11 @@ it.concurrent.for(Object.entries(thieves))(
       await rig.empty();
       expect(performance.now() - startMs).toBeLessThan(3_000);
     }
-    await vi.waitFor(
-      async () => {
-        // BullMQ looks for stalled jobs once in 30 s, by the longest interval of its workers.
-        await connection.unlink(queue?.toKey('stalled-check') ?? '');
-        expect(await queue?.getFailedCount()).toBeGreaterThan(0);
-      },
-      { timeout: 10_000 },
-    );
+    await eventually(async () => {
+      // BullMQ looks for stalled jobs once in 30 s, by the longest interval of its workers.
+      await connection.unlink(queue?.toKey('stalled-check') ?? '');
+      expect(await queue?.getFailedCount()).toBeGreaterThan(0);
+    });
     expect(seen.size).toBe(120);
     expect([...seen.values()].every((count) => count === 1)).toBe(true);
     expect(errors).toEqual([]);
@@ -156,7 +151,7 @@ it.concurrent('C9: bells that nobody rang take nothing', async ({ onTestFinished
   await feed(rig.store, numbers(40));
   const bells = numbers(100).map(() => ({ name: 'bell' as const, data: { buffer: rig.buffer.name } }));
   await consumer.queue?.addBulk(bells);
-  await vi.waitFor(() => expect(consumer.metrics().bells).toBeGreaterThan(100), { timeout: 10_000 });
+  await eventually(() => expect(consumer.metrics().bells).toBeGreaterThan(100));
   await rig.empty();
   expect(seen.size).toBe(40);
   expect(consumer.metrics()).toMatchObject({ itemsFlushed: 40, failures: 0 });
@@ -187,13 +182,10 @@ it.concurrent('C10: the reply of moveToFinished lost again and again fails no ba
   expect(seen.size).toBe(fed);
   expect([...seen.values()].every((count) => count === 1)).toBe(true);
   const { bells } = consumer.metrics();
-  await vi.waitFor(
-    async () => {
-      await feed(rig.store, [Math.random()]);
-      expect(consumer.metrics().bells).toBeGreaterThan(bells);
-    },
-    { timeout: 10_000, interval: 200 },
-  );
+  await eventually(async () => {
+    await feed(rig.store, [Math.random()]);
+    expect(consumer.metrics().bells).toBeGreaterThan(bells);
+  }, FEED_EVERY_MS);
   const { counters, ledgerImbalance } = await rig.admin.status();
   expect(counters).toMatchObject({ leasesLost: 0, dead: 0, retried: 0 });
   expect(ledgerImbalance).toBe(0);

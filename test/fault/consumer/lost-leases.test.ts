@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { expect, inject, it, vi } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
+import { eventually } from '../../support/eventually.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { missing, openFaultRig } from './fault-rig.js';
 
@@ -22,7 +23,7 @@ it.concurrent('C2: settles in vain what it held when it was stopped for longer t
 
   zombie.signal('SIGCONT');
   await zombie.saw('lease:lost', 2);
-  await vi.waitFor(async () => expect((await rig.admin.status()).counters.staleSettlements).toBe(2));
+  await eventually(async () => expect((await rig.admin.status()).counters.staleSettlements).toBe(2));
   expect(zombie.count('batch:flushed')).toBe(0);
   expect(zombie.count('aborted')).toBe(2);
   expect(zombie.leasesLost).toBe(2);
@@ -55,7 +56,7 @@ it.concurrent('C3: a process whose event loop stood still for longer than its le
   expect(inherited).toHaveLength(items.length);
   await blocked.saw('lease:lost');
   await blocked.saw('aborted');
-  await vi.waitFor(async () => expect((await rig.admin.status()).counters.staleSettlements).toBe(1));
+  await eventually(async () => expect((await rig.admin.status()).counters.staleSettlements).toBe(1));
   expect(blocked.leasesLost).toBe(1);
   expect(heir.metrics().leasesLost).toBe(0);
   const { counters, ledgerImbalance } = await rig.admin.status();
@@ -96,9 +97,9 @@ it.concurrent.for(['blackHole', 'refuse'] as const)(
       { connection: proxy.url, concurrency: 1 },
     );
     await feed(rig.store, numbers(5));
-    await vi.waitFor(() => expect(flushing).toHaveBeenCalled(), { interval: 2 });
+    await eventually(() => expect(flushing).toHaveBeenCalled());
     await proxy[fault]();
-    await vi.waitFor(() => expect(abortedWithMs).toBeDefined(), { timeout: 5_000, interval: 2 });
+    await eventually(() => expect(abortedWithMs).toBeDefined());
     expect(await abortedWithMs).toBeGreaterThan(0);
     expect(await abortedWithMs).toBeLessThan(leaseMs / 2);
     expect((await rig.admin.status()).counters.leasesLost).toBe(0);
@@ -133,8 +134,8 @@ it.concurrent('C7: a handler that hangs is aborted, its item retried elsewhere, 
   expect(consumer.metrics()).toMatchObject({ outliving: 1, leasesLost: 1, itemsFlushed: 20 });
   expect(errors.map(({ error }) => String(error))).toEqual([expect.stringMatching(/ignores its signal/)]);
   first?.end();
-  await vi.waitFor(async () => expect((await rig.admin.status()).counters.staleSettlements).toBe(1));
-  await vi.waitFor(() => expect(consumer.metrics().outliving).toBe(0));
+  await eventually(async () => expect((await rig.admin.status()).counters.staleSettlements).toBe(1));
+  await eventually(() => expect(consumer.metrics().outliving).toBe(0));
   const { counters, ledgerImbalance } = await rig.admin.status();
   expect(counters).toMatchObject({ flushed: 20, leasesLost: 1, dead: 0 });
   expect(ledgerImbalance).toBe(0);

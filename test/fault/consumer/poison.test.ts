@@ -1,5 +1,6 @@
-import { expect, inject, it, vi } from 'vitest';
+import { expect, inject, it } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
+import { eventually } from '../../support/eventually.js';
 import { missing, openFaultRig } from './fault-rig.js';
 
 const redisUrl = inject('redisUrl');
@@ -54,7 +55,7 @@ it.concurrent('C5: a poison item that kills its process dies alone, whatever els
   await feed(rig.store, items);
   for (const process of fleet.slice(0, 3)) {
     process.resume();
-    await vi.waitFor(() => expect(process.child.signalCode).toBe('SIGKILL'), { timeout: 20_000, interval: 5 });
+    await eventually(() => expect(process.child.signalCode).toBe('SIGKILL'));
   }
   fleet[3]?.resume();
   await rig.empty();

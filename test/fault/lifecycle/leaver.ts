@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { BufferSpec } from '@backpressure/core';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 
 const program = fileURLToPath(new URL('./leaving-process.mjs', import.meta.url));
 
@@ -48,12 +49,8 @@ export class Leaver {
   }
 
   async said(kind: Line['kind'], atLeast = 1): Promise<void> {
-    await vi.waitFor(
-      () => expect(this.lines.filter((line) => line.kind === kind).length).toBeGreaterThanOrEqual(atLeast),
-      {
-        timeout: 20_000,
-        interval: 2,
-      },
+    await eventually(() =>
+      expect(this.lines.filter((line) => line.kind === kind).length).toBeGreaterThanOrEqual(atLeast),
     );
   }
 

@@ -1,9 +1,10 @@
 import { BackpressureAdmin, type BufferSpec, defineBuffer } from '@backpressure/core';
 import { openRedisStore } from '@backpressure/core/store';
-import { expect, inject, it, vi } from 'vitest';
+import { expect, inject, it } from 'vitest';
 import { startRedisServer } from '../../../scripts/redis.mjs';
 import { ledgerFaults } from '../../conformance/ledger-check.js';
 import { bufferName, feed, numbers } from '../../integration/consumer/feed.js';
+import { eventually } from '../../support/eventually.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { Leaver, type LeaverOptions } from './leaver.js';
 
@@ -90,7 +91,7 @@ it.concurrent('SIGTERM during blocked pushes refuses each as aborted, and their 
   const { store, start } = await openRig(onTestFinished, { maxBufferSize: 1, batchSize: 1 });
   await feed(store, [0]);
   const leaver = await start('producer');
-  await vi.waitFor(async () => expect((await store.snapshot()).waiters).toBe(3));
+  await eventually(async () => expect((await store.snapshot()).waiters).toBe(3));
   leaver.ask();
   expect((await leaver.gone()).code).toBe(0);
   const ends = leaver.lines.filter((line) => line.kind === 'ended');
@@ -106,7 +107,7 @@ it.concurrent.for(['drain', 'admin'] as const)(
     const { store, admin, start } = await openRig(onTestFinished);
     await feed(store, numbers(50));
     const leaver = await start(role, { flushMs: 300 });
-    await vi.waitFor(async () => expect((await admin.status()).state).toBe('draining'));
+    await eventually(async () => expect((await admin.status()).state).toBe('draining'));
     leaver.ask();
     expect((await leaver.gone()).code).toBe(0);
     expect(leaver.lines).toContainEqual({ kind: 'ended', what: 'drain', error: 'BP_CLOSED' });

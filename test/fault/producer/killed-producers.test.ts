@@ -1,6 +1,7 @@
-import { expect, inject, it, onTestFinished, vi } from 'vitest';
+import { expect, inject, it, onTestFinished } from 'vitest';
 import { ProducerProcess } from '../../integration/producer/producer-process.js';
 import { names, RedisRig } from '../../integration/producer/rig.js';
+import { eventually } from '../../support/eventually.js';
 
 const url = inject('redisUrl');
 
@@ -16,7 +17,7 @@ it('P1: producers killed while they push leave whole items and books that balanc
   const processes = names(4).map(() => start());
   await Promise.all(processes.map((process) => process.open({ ...stated, name })));
   await Promise.all(processes.map((process, p) => process.begin({ items: names(20_000, `p${p} `) })));
-  await vi.waitFor(async () => expect((await rig.store.snapshot()).vitals.size).toBeGreaterThan(0), { interval: 1 });
+  await eventually(async () => expect((await rig.store.snapshot()).vitals.size).toBeGreaterThan(0));
   await Promise.all(processes.map((process) => process.kill()));
   const status = await rig.producer().status();
   expect(status.ledgerImbalance).toBe(0);
@@ -34,9 +35,9 @@ it('P4: the places of a producer that was killed go to those behind it', async (
   const process = start();
   await process.open({ ...stated, name });
   await process.begin({ items: names(10), each: true, timeoutMs: 60_000 });
-  await vi.waitFor(async () => expect((await rig.store.snapshot()).waiters).toBe(10));
+  await eventually(async () => expect((await rig.store.snapshot()).waiters).toBe(10));
   const behind = producer.push('behind');
-  await vi.waitFor(() => expect(producer.metrics().blockedNow).toBe(1));
+  await eventually(() => expect(producer.metrics().blockedNow).toBe(1));
   await process.kill();
   await rig.taker().flush();
   // A place that nobody renews is lost after five seconds.

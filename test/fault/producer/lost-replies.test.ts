@@ -1,6 +1,7 @@
 import type { PushToken } from '@backpressure/producer';
-import { expect, inject, it, vi } from 'vitest';
+import { expect, inject, it } from 'vitest';
 import { names, RedisRig } from '../../integration/producer/rig.js';
+import { eventually } from '../../support/eventually.js';
 import { failure, startProxy, startServer } from './rig.js';
 
 const url = inject('redisUrl');
@@ -35,7 +36,7 @@ it('N1: a token says that the item is in when every reply was lost until the dea
   for (let i = 0; i < 1_000; i++) void proxy.dropNextReply('the-item');
   const { error } = await failure(producer.push('the-item'));
   expect(error.outcome).toBe('unknown');
-  await vi.waitFor(async () =>
+  await eventually(async () =>
     expect(await producer.resolve(error.token as PushToken)).toEqual({ admitted: true, outcomes: ['accepted'] }),
   );
   expect((await producer.status()).size).toBe(1);
@@ -52,7 +53,7 @@ it('N3: a push that comes through after its deadline was resolved admits nothing
   const other = rig.producer();
   expect(await other.resolve(error.token as PushToken)).toEqual({ admitted: false, outcomes: [] });
   await proxy.pass();
-  await vi.waitFor(async () => expect(await producer.push('next')).toMatchObject({ accepted: true }));
+  await eventually(async () => expect(await producer.push('next')).toMatchObject({ accepted: true }));
   expect(await rig.taker().collect(1)).toEqual(['next']);
   expect((await other.status()).size).toBe(0);
 });
@@ -63,19 +64,15 @@ it('N8: those who wait are woken although the signals were cut, and nobody is ad
   const producer = rig.producer({ connection: proxy.url });
   await producer.pushMany(names(5, 'full'));
   const pushes = names(50).map((item) => producer.push(item));
-  await vi.waitFor(() => expect(producer.metrics().blockedNow).toBe(50));
+  await eventually(() => expect(producer.metrics().blockedNow).toBe(50));
   const taker = rig.taker();
   const taken: string[] = [];
   while (taken.length < 55) {
     proxy.cutAll();
     const batch = await taker.flush();
     taken.push(...batch);
-    await vi.waitFor(
-      async () => expect((await rig.store.snapshot()).vitals.ready).toBe(Math.min(5, 55 - taken.length)),
-      {
-        timeout: 5_000,
-        interval: 5,
-      },
+    await eventually(async () =>
+      expect((await rig.store.snapshot()).vitals.ready).toBe(Math.min(5, 55 - taken.length)),
     );
   }
   expect(taken).toEqual([...names(5, 'full'), ...names(50)]);
@@ -97,7 +94,7 @@ it('R1: a server that is killed and comes back: what was held is in once, and no
   await pushFor(3_000);
   await server.kill('SIGKILL');
   await pushFor(3_000);
-  await vi.waitFor(() => expect(producer.metrics().away).toBe(true), { timeout: 10_000 });
+  await eventually(() => expect(producer.metrics().away).toBe(true));
   await startServer(args, { port: server.port, dir: server.dir });
   const results = await Promise.all(pushes);
   expect(results.every((result) => result.accepted)).toBe(true);

@@ -7,8 +7,9 @@ import { openRedisStore } from '@backpressure/core/store';
 import { BackpressureProducer } from '@backpressure/producer';
 import { Cluster } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 import { latestEndMs, withLoopLag } from '../../support/loop-lag.js';
-import { eventually, startProxy, startServer } from '../redis/rig.js';
+import { startProxy, startServer } from '../redis/rig.js';
 
 const DEADLINE_MS = 300;
 

@@ -7,9 +7,10 @@ import { describeSettle } from '../../conformance/settle.js';
 import { describeTake } from '../../conformance/take.js';
 import { describeTokens } from '../../conformance/tokens.js';
 import { type RedisCluster, startCluster } from '../../support/cluster.js';
+import { eventually } from '../../support/eventually.js';
 import { openClockStore } from '../../support/virtual-clock-store.js';
 import { Load, SESSIONS } from './load.js';
-import { declare, eventually, expectBooksToAgree, openStore } from './rig.js';
+import { declare, expectBooksToAgree, openStore } from './rig.js';
 
 const NODE_TIMEOUT_MS = 1_500;
 let cluster: RedisCluster;

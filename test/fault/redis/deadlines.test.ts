@@ -5,9 +5,9 @@ import { runInNewContext } from 'node:vm';
 import { StoreUnavailableError } from '@backpressure/core';
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 import {
   declare,
-  eventually,
   expectBooksToAgree,
   expectUnavailable,
   openStore,
@@ -17,7 +17,7 @@ import {
   timed,
 } from './rig.js';
 
-const DEADLINE_MS = 500;
+const DEADLINE_MS = 300;
 
 /** A store that has worked, behind a proxy. */
 async function throughProxy(url = inject('redisUrl'), deadlineMs = DEADLINE_MS) {
@@ -115,7 +115,7 @@ it('an abort ends a call at once, wherever it waits', async () => {
 });
 
 it('N5: 20,000 calls to a server that is not there are refused or end in time, and leave nothing behind', async () => {
-  const { proxy, store } = await throughProxy(inject('redisUrl'), 2_000);
+  const { proxy, store } = await throughProxy(inject('redisUrl'), 1_000);
   await proxy.refuse();
   const ends = new Map<string, number>();
   const note = (end: string) => ends.set(end, (ends.get(end) ?? 0) + 1);

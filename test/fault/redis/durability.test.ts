@@ -1,16 +1,7 @@
 import { ConfigError } from '@backpressure/core';
 import { expect, it } from 'vitest';
-import {
-  declare,
-  eventually,
-  expectBooksToAgree,
-  openStore,
-  Session,
-  startProxy,
-  startServer,
-  timed,
-  waitingIn,
-} from './rig.js';
+import { eventually } from '../../support/eventually.js';
+import { declare, expectBooksToAgree, openStore, Session, startProxy, startServer, timed, waitingIn } from './rig.js';
 
 const DURABILITY = { replicas: 1, timeoutMs: 300 };
 

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { BackpressureAdmin, defineBuffer } from '@backpressure/core';
 import { BackpressureProducer } from '@backpressure/producer';
 import { Redis } from 'ioredis';
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { startRedisServer } from '../../../scripts/redis.mjs';
+import { eventually } from '../../support/eventually.js';
 
 it('R4: a Redis that was emptied is filled again, and everybody sees its new state and limits', async () => {
   const server = await startRedisServer({});
@@ -24,8 +25,8 @@ it('R4: a Redis that was emptied is filled again, and everybody sees its new sta
   await redis.flushall();
   // What was changed at run time is gone with the memory; the definition counts again.
   expect(await producer.push(7)).toMatchObject({ accepted: true });
-  await vi.waitFor(() => expect(producer.state).toBe('normal'), 10_000);
+  await eventually(() => expect(producer.state).toBe('normal'));
   expect(await producer.pushMany([8, 9, 10])).toMatchObject({ accepted: 2, refused: 1 });
-  await vi.waitFor(() => expect(producer.state).toBe('blocked'), 10_000);
+  await eventually(() => expect(producer.state).toBe('blocked'));
   expect(await admin.status()).toMatchObject({ size: 3, capacity: 3, ledgerImbalance: 0 });
 });

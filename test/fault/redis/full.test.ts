@@ -1,16 +1,8 @@
 import { StoreOutOfMemoryError, StoreUnavailableError } from '@backpressure/core';
 import type { BufferStore } from '@backpressure/core/store';
 import { describe, expect, it } from 'vitest';
-import {
-  declare,
-  eventually,
-  expectBooksToAgree,
-  openStore,
-  Session,
-  type StoreOptions,
-  startProxy,
-  startServer,
-} from './rig.js';
+import { eventually } from '../../support/eventually.js';
+import { declare, expectBooksToAgree, openStore, Session, type StoreOptions, startProxy, startServer } from './rig.js';
 
 const PAYLOAD = 'x'.repeat(1_000);
 

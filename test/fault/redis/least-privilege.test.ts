@@ -9,8 +9,9 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
 import { describeStore } from '../../conformance/index.js';
+import { eventually } from '../../support/eventually.js';
 import { openClockStore } from '../../support/virtual-clock-store.js';
-import { eventually, openStore } from './rig.js';
+import { openStore } from './rig.js';
 
 const PASSWORD = 'a password';
 const ZEROS = '0'.repeat(64);

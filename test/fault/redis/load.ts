@@ -2,7 +2,8 @@ import { TokenExpiredError } from '@backpressure/core';
 import type { BufferStore, PushReply } from '@backpressure/core/store';
 import type { Cluster, Redis } from 'ioredis';
 import { expect } from 'vitest';
-import { eventually, Session, waitingIn } from './rig.js';
+import { eventually } from '../../support/eventually.js';
+import { Session, waitingIn } from './rig.js';
 
 export const SESSIONS = 8;
 
@@ -33,7 +34,7 @@ export class Load {
   async goesOn(count = 100): Promise<void> {
     const accepted = () => this.safe.length + this.unconfirmed;
     const before = accepted();
-    await eventually(() => expect(accepted()).toBeGreaterThan(before + count), 15_000);
+    await eventually(() => expect(accepted()).toBeGreaterThan(before + count));
   }
 
   /** What is not in the buffer and was said to be; each of the others is there once. */

@@ -3,16 +3,8 @@ import { StaleTokenError, StoreUnavailableError, TokenExpiredError } from '@back
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { startRedisServer } from '../../../scripts/redis.mjs';
-import {
-  declare,
-  eventually,
-  expectBooksToAgree,
-  openStore,
-  Session,
-  startProxy,
-  startServer,
-  waitingIn,
-} from './rig.js';
+import { eventually } from '../../support/eventually.js';
+import { declare, expectBooksToAgree, openStore, Session, startProxy, startServer, waitingIn } from './rig.js';
 
 function client(): Redis {
   const redis = new Redis(inject('redisUrl'));

@@ -1,14 +1,6 @@
 import { expect, inject, it } from 'vitest';
-import {
-  declare,
-  eventually,
-  expectBooksToAgree,
-  expectUnavailable,
-  openStore,
-  Session,
-  startProxy,
-  startServer,
-} from './rig.js';
+import { eventually } from '../../support/eventually.js';
+import { declare, expectBooksToAgree, expectUnavailable, openStore, Session, startProxy, startServer } from './rig.js';
 
 it('N9: a primary that has become a replica is left and asked for again, and the call is sent when there is a primary', async () => {
   const primary = await startServer();

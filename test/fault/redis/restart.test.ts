@@ -3,16 +3,8 @@ import { join } from 'node:path';
 import { ClosedError, TokenExpiredError } from '@backpressure/core';
 import type { BufferStore } from '@backpressure/core/store';
 import { describe, expect, it } from 'vitest';
-import {
-  declare,
-  eventually,
-  expectBooksToAgree,
-  expectUnavailable,
-  openStore,
-  Session,
-  startServer,
-  waitingIn,
-} from './rig.js';
+import { eventually } from '../../support/eventually.js';
+import { declare, expectBooksToAgree, expectUnavailable, openStore, Session, startServer, waitingIn } from './rig.js';
 
 /** Producers that push as fast as they are answered, and note what was accepted. */
 function keepPushing(store: BufferStore, count: number) {

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type BackpressureOptions, type StoreToken, StoreUnavailableError } from '@backpressure/core';
 import { type BufferStore, itemId, openRedisStore, type PushReply, sessionId } from '@backpressure/core/store';
 import { type Cluster, Redis } from 'ioredis';
-import { expect, onTestFinished, vi } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { parseOptions } from '../../../packages/core/src/domain/config.js';
 import { configFields, statedFields } from '../../../packages/core/src/domain/config-fields.js';
 import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
@@ -143,6 +143,3 @@ export async function expectUnavailable(
   expect(ms).toBeLessThan(latestEndMs(deadlineMs, lagMs));
   return error as StoreUnavailableError;
 }
-
-export const eventually = <T>(check: () => T | Promise<T>, timeout = 10_000) =>
-  vi.waitFor(check, { timeout, interval: 10 });

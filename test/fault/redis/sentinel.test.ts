@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { expect, it, onTestFinished } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 import { startSentinelTrio } from '../../support/sentinel.js';
 import { Load, SESSIONS } from './load.js';
-import { declare, eventually, expectBooksToAgree, openStore } from './rig.js';
+import { declare, expectBooksToAgree, openStore } from './rig.js';
 
 it('R10, R11: a primary that stops for 6 s loses nothing acknowledged, one that is killed nothing confirmed', async () => {
   const trio = await startSentinelTrio();

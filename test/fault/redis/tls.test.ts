@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '@backpressure/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { declare, eventually, openStore, Session, startServer } from './rig.js';
+import { eventually } from '../../support/eventually.js';
+import { declare, openStore, Session, startServer } from './rig.js';
 
 let dir: string | undefined;
 

@@ -3,6 +3,7 @@ import { BackpressureAdmin, type BackpressureOptions, defineBuffer, type FlushFu
 import { openRedisStore } from '@backpressure/core/store';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, inject, it, vi } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 import { bufferName, feed, numbers } from './feed.js';
 
 const redisUrl = inject('redisUrl');
@@ -41,7 +42,7 @@ async function openBuffer(options: BackpressureOptions = {}) {
     await consumer.start();
     return consumer;
   };
-  const empty = () => vi.waitFor(async () => expect((await admin.status()).size).toBe(0), { timeout: 10_000 });
+  const empty = () => eventually(async () => expect((await admin.status()).size).toBe(0));
   return { buffer, admin, store, consume, empty };
 }
 
@@ -65,7 +66,7 @@ describe('a consumer on Redis', () => {
     const status = await admin.status();
     expect(status.ledgerImbalance).toBe(0);
     expect(status.counters.flushed).toBe(95);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const jobs = (await consumer.queue?.getCompleted()) ?? [];
       const summaries = jobs.flatMap((job) => job.returnvalue ?? []);
       expect(summaries.reduce((sum, { flushed: n }) => sum + n, 0)).toBe(95);
@@ -85,7 +86,7 @@ describe('a consumer on Redis', () => {
     await empty();
     expect(failed).toHaveBeenCalledOnce();
     expect(failed.mock.calls[0]?.[0]).toMatchObject({ items: 10, flushed: 0, retried: 10, dead: 0, attempts: 0 });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const [job] = (await consumer.queue?.getFailed()) ?? [];
       expect(job?.failedReason).toContain('the downstream is away');
       expect(job?.failedReason).toContain('"outcome":"failed"');
@@ -190,7 +191,7 @@ describe('a consumer on Redis', () => {
     await empty();
     expect(await connections()).toBeGreaterThan(0);
     await consumer.close();
-    await vi.waitFor(async () => expect(await connections()).toBe(0));
+    await eventually(async () => expect(await connections()).toBe(0));
     expect(template.status).toBe('wait');
     expect((await admin.status()).nodes).toEqual([]);
   });
@@ -203,7 +204,7 @@ describe('a consumer on Redis', () => {
       await empty();
     }
     expect(consumer.metrics().bells).toBeGreaterThan(1_100);
-    await vi.waitFor(async () => expect(await consumer.queue?.getActiveCount()).toBe(0));
+    await eventually(async () => expect(await consumer.queue?.getActiveCount()).toBe(0));
     const { queue } = consumer;
     expect(await queue?.getCompletedCount()).toBeLessThanOrEqual(1_000);
     const redis = new Redis(redisUrl);

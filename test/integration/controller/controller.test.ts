@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { BackpressureController, type ControllerOptions, type FlushFunction } from 'backpressure';
-import { describe, expect, inject, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, inject, onTestFinished, test } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 
 interface Item {
   readonly n: number;
@@ -70,7 +71,7 @@ describe.each(places)('BackpressureController %s', (_place, place) => {
     const controller = open(() => {}, { maxBufferSize: 2, strategy: 'block' });
     await controller.pushMany([{ n: 1 }, { n: 2 }]);
     const blocked = controller.push({ n: 3 });
-    await vi.waitFor(async () => expect((await controller.status()).waiters).toBe(1));
+    await eventually(async () => expect((await controller.status()).waiters).toBe(1));
     void controller.start();
     expect(await blocked).toBe(true);
     await controller.drain();
@@ -89,9 +90,9 @@ describe.each(places)('BackpressureController %s', (_place, place) => {
     );
     void controller.start();
     await controller.pushMany(Array.from({ length: 8 }, (_, n) => ({ n })));
-    await vi.waitFor(() => expect(flushed.size).toBe(8), 10_000);
+    await eventually(() => expect(flushed.size).toBe(8));
     // Counted when it is settled, which is after the flush.
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(controller.getMetrics()).toMatchObject({ eventsFlushed: 8, eventsFailed: 0, flushFailures: 2 }),
     );
   });
@@ -102,7 +103,7 @@ describe.each(places)('BackpressureController %s', (_place, place) => {
     await controller.push({ n: 1 });
     expect(await controller.drain()).toMatchObject({ drained: true, remaining: 0 });
     expect(await controller.push({ n: 2 })).toBe(true);
-    await vi.waitFor(() => expect(controller.getMetrics().eventsFlushed).toBe(2));
+    await eventually(() => expect(controller.getMetrics().eventsFlushed).toBe(2));
   });
 
   test('stopped, it takes nothing more', async () => {

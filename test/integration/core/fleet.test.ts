@@ -10,7 +10,8 @@ import {
   type FlushFunction,
 } from '@backpressure/core';
 import { BackpressureProducer } from '@backpressure/producer';
-import { expect, inject, onTestFinished, test, vi } from 'vitest';
+import { expect, inject, onTestFinished, test } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 
 function openFleet(options: BackpressureOptions = {}) {
   const buffer: BufferDefinition<number> = defineBuffer<number>({
@@ -52,18 +53,18 @@ test('a slow downstream raises the interval of the whole fleet, a fast one lower
   const feeder = (async () => {
     for (let n = 0; feeding; n++) await producer.push(n);
   })();
-  const slow = await vi.waitFor(async () => {
+  const slow = await eventually(async () => {
     const { intervalMs } = await admin.status();
     expect(intervalMs).toBeGreaterThan(20);
     return intervalMs;
-  }, 10_000);
+  });
   delayMs = 0;
-  await vi.waitFor(async () => expect((await admin.status()).intervalMs).toBeLessThan(slow), 10_000);
+  await eventually(async () => expect((await admin.status()).intervalMs).toBeLessThan(slow));
   // Everybody sees the same value, not long after.
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const { intervalMs } = await admin.status();
     expect(fleet.map((consumer) => consumer.vitals?.intervalMs)).toEqual([intervalMs, intervalMs, intervalMs]);
-  }, 10_000);
+  });
   feeding = false;
   await feeder;
   const reasons = (await admin.events({ limit: 1_000 })).flatMap((event) =>
@@ -99,11 +100,11 @@ test('DRAINING ends at its time although its caller was killed, and pushes are r
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   const child = spawn(process.execPath, ['--input-type=module', '-e', code], { cwd, stdio: 'inherit' });
   const gone = new Promise((resolve) => child.once('exit', (_, signal) => resolve(signal)));
-  await vi.waitFor(async () => expect((await admin.status()).state).toBe('draining'), 10_000);
+  await eventually(async () => expect((await admin.status()).state).toBe('draining'));
   child.kill('SIGKILL');
   expect(await gone).toBe('SIGKILL');
   expect(await producer.push(1)).toMatchObject({ accepted: false, reason: 'draining' });
-  await vi.waitFor(async () => expect((await admin.status()).state).toBe('normal'), 5_000);
+  await eventually(async () => expect((await admin.status()).state).toBe('normal'));
   expect(await producer.push(1)).toMatchObject({ accepted: true });
 });
 
@@ -120,7 +121,7 @@ test('paused for the fleet, nothing is flushed or let in; a local pause is local
   await admin.resume();
   const other: number[] = [];
   await consume((items) => void other.push(...items));
-  await vi.waitFor(() => expect(other).toEqual([0, 1, 2]), 10_000);
+  await eventually(() => expect(other).toEqual([0, 1, 2]));
   consumer.resume();
   expect(flushed).toEqual([]);
 });

@@ -4,7 +4,8 @@ import { BackpressureAdmin, defineBuffer } from '@backpressure/core';
 import { registerMetrics } from '@backpressure/core/metrics';
 import { BackpressureProducer } from '@backpressure/producer';
 import { Registry } from 'prom-client';
-import { expect, inject, onTestFinished, test, vi } from 'vitest';
+import { expect, inject, onTestFinished, test } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 
 test('the metrics of a fleet and of a process, from one scrape', async () => {
   const buffer = defineBuffer<number>({
@@ -41,7 +42,7 @@ test('the metrics of a fleet and of a process, from one scrape', async () => {
   expect(full).toContain('backpressure_up 1');
 
   await consumer.start();
-  await vi.waitFor(async () => expect((await admin.status()).counters.flushed).toBe(10), 10_000);
+  await eventually(async () => expect((await admin.status()).counters.flushed).toBe(10));
   const drained = await register.metrics();
   expect(drained).toContain(`backpressure_flushed_items_total{${label}} 10`);
   expect(drained).toContain(`backpressure_ledger_imbalance_items{${label}} 0`);

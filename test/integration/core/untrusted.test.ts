@@ -6,6 +6,7 @@ import { BackpressureProducer, backpressureMiddleware, refusalResponse } from '@
 import * as fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished, vi } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 
 const url = inject('redisUrl');
 const SESSION_TTL_MS = 3_600_000;
@@ -45,7 +46,7 @@ it('S3: what a payload is called or holds reaches nothing but the flush', async 
   const { producer, consumer } = open((items) => void flushed.push(...items));
   await producer.pushMany(payloads.map((text) => JSON.parse(text) as unknown));
   await consumer.start();
-  await vi.waitFor(() => expect(flushed).toHaveLength(payloads.length), { timeout: 10_000 });
+  await eventually(() => expect(flushed).toHaveLength(payloads.length));
   expect(flushed.map((item) => JSON.stringify(item))).toEqual(payloads.map((text) => JSON.stringify(JSON.parse(text))));
   expect(({} as { polluted?: number }).polluted).toBeUndefined();
   expect(Object.hasOwn(flushed[0] as object, '__proto__')).toBe(true);
@@ -65,7 +66,7 @@ it('N11, R18: all keys of a buffer are of one slot and begin with its name; none
   });
   await producer.pushMany(Array.from({ length: 300 }, (_, i) => i));
   await consumer.start();
-  await vi.waitFor(async () => expect((await admin.status()).deadLetters).toBe(1), { timeout: 20_000 });
+  await eventually(async () => expect((await admin.status()).deadLetters).toBe(1));
   const keys = await redis.keys(`bp:*${buffer.name}*`);
   expect(keys.length).toBeGreaterThan(12);
   for (const key of keys) {

@@ -1,7 +1,8 @@
 import { BackpressureAdmin } from '@backpressure/core';
 import { Redis } from 'ioredis';
-import { describe, expect, inject, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { startRedisServer } from '../../../scripts/redis.mjs';
+import { eventually } from '../../support/eventually.js';
 import { names, RedisRig } from './rig.js';
 
 const BLOCK = { strategy: 'block', maxBlockTimeMs: 20_000, batchSize: 1 } as const;
@@ -99,9 +100,9 @@ describe('push', () => {
     const admin = new BackpressureAdmin(rig.buffer, { connection: url });
     onTestFinished(() => admin.close());
     await admin.configure({ maxBufferSize: 6, maxItemBytes: 3 });
-    await vi.waitFor(() => expect(states).toEqual(['elevated', 'blocked']));
+    await eventually(() => expect(states).toEqual(['elevated', 'blocked']));
     expect(await producer.push('x')).toMatchObject({ accepted: false, reason: 'full' });
-    await vi.waitFor(() => expect(producer.push('four')).rejects.toMatchObject({ code: 'BP_ITEM_TOO_LARGE' }));
+    await eventually(() => expect(producer.push('four')).rejects.toMatchObject({ code: 'BP_ITEM_TOO_LARGE' }));
   });
 });
 
@@ -113,7 +114,7 @@ describe('pushes that wait', () => {
     const pushes: Promise<unknown>[] = [];
     for (const item of names(30)) {
       pushes.push(producers[pushes.length % 3]?.push(item) ?? Promise.reject(new Error('none')));
-      await vi.waitFor(async () => expect((await rig.store.snapshot()).waiters).toBe(pushes.length), { interval: 1 });
+      await eventually(async () => expect((await rig.store.snapshot()).waiters).toBe(pushes.length));
     }
     expect(await rig.taker().collect(31)).toEqual(['first', ...names(30)]);
     await Promise.all(pushes);
@@ -124,7 +125,7 @@ describe('pushes that wait', () => {
     const producer = rig.producer();
     await producer.pushMany(names(10, 'full'));
     const pushes = names(20).map((item) => producer.push(item));
-    await vi.waitFor(() => expect(producer.metrics().blockedNow).toBe(20));
+    await eventually(() => expect(producer.metrics().blockedNow).toBe(20));
     const before = producer.metrics();
     expect(before.pushCallsTotal).toBe(2);
     const startedAt = performance.now();
@@ -144,7 +145,7 @@ describe('pushes that wait', () => {
     const latencies: number[] = [];
     for (const item of names(20)) {
       const push = producer.push(item);
-      await vi.waitFor(() => expect(producer.metrics().blockedNow).toBe(1), { interval: 1 });
+      await eventually(() => expect(producer.metrics().blockedNow).toBe(1));
       await taker.flush();
       const startedAt = performance.now();
       expect(await push).toMatchObject({ accepted: true });
@@ -162,7 +163,7 @@ describe('pushes that wait', () => {
     await producers[0]?.pushMany(names(50, 'full'));
     const pushes = producers.flatMap((producer) => names(100).map((item) => producer.push(item)));
     const blocked = () => producers.reduce((sum, producer) => sum + producer.metrics().blockedNow, 0);
-    await vi.waitFor(() => expect(blocked()).toBe(500));
+    await eventually(() => expect(blocked()).toBe(500));
     const sent = () => producers.reduce((sum, producer) => sum + producer.metrics().itemsSentTotal, 0);
     const before = sent();
     await rig.taker().collect(550);
@@ -191,9 +192,9 @@ describe('pushes that wait', () => {
     await producer.push('first');
     const stopping = new AbortController();
     const gone = producer.push('gone', { signal: stopping.signal });
-    await vi.waitFor(() => expect(producer.metrics().blockedNow).toBe(1));
+    await eventually(() => expect(producer.metrics().blockedNow).toBe(1));
     const next = producer.push('next');
-    await vi.waitFor(() => expect(producer.metrics().blockedNow).toBe(2));
+    await eventually(() => expect(producer.metrics().blockedNow).toBe(2));
     stopping.abort();
     expect(await gone).toMatchObject({ accepted: false, reason: 'aborted' });
     expect(await rig.taker().collect(2)).toEqual(['first', 'next']);
@@ -205,7 +206,7 @@ describe('pushes that wait', () => {
     const producer = rig.producer();
     await producer.push('first');
     const push = producer.push('late');
-    await vi.waitFor(() => expect(producer.metrics().blockedNow).toBe(1));
+    await eventually(() => expect(producer.metrics().blockedNow).toBe(1));
     await rig.store.gate({ action: 'drain', timeoutMs: 10_000 });
     expect(await push).toMatchObject({ accepted: false, reason: 'draining', retryAfterMs: expect.any(Number) });
     await rig.store.gate({ action: 'resume' });
@@ -216,12 +217,10 @@ describe('pushes that wait', () => {
     const producer = rig.producer();
     await producer.push('x'.repeat(500));
     const large = producer.push('y'.repeat(800));
-    await vi.waitFor(() => expect(producer.metrics().blockedNow).toBe(1));
+    await eventually(() => expect(producer.metrics().blockedNow).toBe(1));
     // Long enough for a look of its own, which is the only thing it may do now.
     const { callsTotal } = producer.metrics();
-    await vi.waitFor(() => expect(producer.metrics().callsTotal).toBeGreaterThanOrEqual(callsTotal + 2), {
-      timeout: 5_000,
-    });
+    await eventually(() => expect(producer.metrics().callsTotal).toBeGreaterThanOrEqual(callsTotal + 2));
     expect(producer.metrics().pushCallsTotal).toBeLessThan(6);
     await rig.taker().flush();
     expect(await large).toMatchObject({ accepted: true });

@@ -2,6 +2,7 @@ import { BackpressureConsumer, type DrainResult } from '@backpressure/consumer';
 import { ClosedError, ConfigError } from '@backpressure/core';
 import { describe, expect, it, vi } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
+import { eventually } from '../../support/eventually.js';
 import { gatedFlush, openBuffer } from './memory-rig.js';
 
 describe('close', () => {
@@ -10,7 +11,7 @@ describe('close', () => {
     const { flush, release } = gatedFlush();
     const consumer = await consume(flush, { concurrency: 1 });
     await feed(store, numbers(20));
-    await vi.waitFor(() => expect(flush).toHaveBeenCalled());
+    await eventually(() => expect(flush).toHaveBeenCalled());
     const closed = consumer.close();
     release();
     await closed;
@@ -33,7 +34,7 @@ describe('close', () => {
         }),
     );
     await feed(store, numbers(5));
-    await vi.waitFor(() => expect(consumer.metrics().running).toBe(1));
+    await eventually(() => expect(consumer.metrics().running).toBe(1));
     await consumer.close({ timeoutMs: 10 });
     expect(reason).toBeInstanceOf(ClosedError);
     const taken = await store.take({ batchId: 'next' });
@@ -46,7 +47,7 @@ describe('close', () => {
     const { flush, release } = gatedFlush();
     const consumer = await consume(flush);
     await feed(store, numbers(5));
-    await vi.waitFor(() => expect(flush).toHaveBeenCalled());
+    await eventually(() => expect(flush).toHaveBeenCalled());
     await consumer.close({ timeoutMs: 0 });
     expect((await admin.status()).inFlightBatches).toBe(1);
     release();

@@ -1,6 +1,7 @@
 import { type FailedBatch, FlushTimeoutError } from '@backpressure/consumer';
 import { describe, expect, it, vi } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
+import { eventually } from '../../support/eventually.js';
 import { gatedFlush, openBuffer } from './memory-rig.js';
 
 describe('a consumer over a memory store', () => {
@@ -15,7 +16,7 @@ describe('a consumer over a memory store', () => {
     expect(flushed).toEqual(numbers(30));
     expect(consumer.queue).toBeUndefined();
     // The buffer is empty a moment before its last slot is free.
-    await vi.waitFor(() => expect(consumer.metrics()).toMatchObject({ itemsFlushed: 30, bells: 0, running: 0 }));
+    await eventually(() => expect(consumer.metrics()).toMatchObject({ itemsFlushed: 30, bells: 0, running: 0 }));
   });
 
   it('puts as many slots to work as batches wait, and never more than it has', async () => {
@@ -23,7 +24,7 @@ describe('a consumer over a memory store', () => {
     const { flush, release, most } = gatedFlush();
     await consume(flush, { concurrency: 3 });
     await feed(store, numbers(100));
-    await vi.waitFor(() => expect(flush).toHaveBeenCalledTimes(3));
+    await eventually(() => expect(flush).toHaveBeenCalledTimes(3));
     release();
     await empty();
     expect(most()).toBe(3);
@@ -34,7 +35,7 @@ describe('a consumer over a memory store', () => {
     const { flush, release, most } = gatedFlush();
     await consume(flush, { concurrency: 8 });
     await feed(store, numbers(100));
-    await vi.waitFor(() => expect(flush).toHaveBeenCalledTimes(2));
+    await eventually(() => expect(flush).toHaveBeenCalledTimes(2));
     expect((await admin.status()).inFlightBatches).toBe(2);
     release();
     await empty();
@@ -78,7 +79,7 @@ describe('a consumer over a memory store', () => {
     await store.take({ batchId: 'of-a-process-that-died' });
     const flushed: number[] = [];
     await consume((items) => void flushed.push(...items));
-    await vi.waitFor(() => expect(flushed).toEqual([7]), { timeout: 5_000 });
+    await eventually(() => expect(flushed).toEqual([7]));
     await empty();
     expect((await admin.status()).counters).toMatchObject({ leasesLost: 1, flushed: 1 });
   });

@@ -2,6 +2,7 @@ import { BackpressureConsumer, type ConsumerOptions } from '@backpressure/consum
 import { BackpressureAdmin, type BackpressureOptions, defineBuffer, type FlushFunction } from '@backpressure/core';
 import { MemoryStore } from '@backpressure/core/testing';
 import { onTestFinished, vi } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 
 /** A buffer in memory, and consumers that are closed when the test has finished. */
 export async function openBuffer(options: BackpressureOptions = {}) {
@@ -27,7 +28,7 @@ export async function openBuffer(options: BackpressureOptions = {}) {
     const { size } = await admin.status();
     if (size > 0) throw new Error(`${size} items are left`);
   };
-  const empty = () => vi.waitFor(isEmpty, { interval: 2 });
+  const empty = () => eventually(isEmpty);
   return { buffer, store, admin, consume, empty };
 }
 

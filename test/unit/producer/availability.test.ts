@@ -7,6 +7,7 @@ import {
 } from '@backpressure/core';
 import { BackpressureProducer, type PushToken } from '@backpressure/producer';
 import { describe, expect, it, vi } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 import { definition, isPending, rig, settle } from './rig.js';
 
 const away = (outcome: 'not_sent' | 'unknown') => new StoreUnavailableError('Redis is away.', { outcome });
@@ -197,7 +198,7 @@ describe('onUnavailable hold', () => {
     await producer.open();
     for (let i = 0; i < 3; i++) store.failNext('push', away('not_sent'));
     const first = producer.push('a');
-    await vi.waitFor(() => expect(producer.metrics().away).toBe(true));
+    await eventually(() => expect(producer.metrics().away).toBe(true));
     const held = ['b', 'c'].map((item) => producer.push(item));
     expect(await producer.push('d')).toMatchObject({ accepted: false, reason: 'unavailable' });
     const results = await Promise.all([first, ...held]);
@@ -215,7 +216,7 @@ describe('onUnavailable hold', () => {
     };
     for (let i = 0; i < 10; i++) store.failNext('push', away('unknown'));
     for (const item of ['a', 'b', 'c', 'd', 'e', 'f']) await push(item);
-    await vi.waitFor(() => expect(store.pushes().length).toBeGreaterThan(6));
+    await eventually(() => expect(store.pushes().length).toBeGreaterThan(6));
     await push('g');
     for (const result of await Promise.all(pushes)) expect(result).toMatchObject({ accepted: true });
     expect(await taker.collect(7)).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
@@ -226,7 +227,7 @@ describe('onUnavailable hold', () => {
     await producer.open();
     store.failNext('push', away('not_sent'));
     const first = producer.push('x'.repeat(60));
-    await vi.waitFor(() => expect(producer.metrics().away).toBe(true));
+    await eventually(() => expect(producer.metrics().away).toBe(true));
     expect(await producer.push('y'.repeat(41))).toMatchObject({ accepted: false, reason: 'unavailable' });
     expect(producer.metrics()).toMatchObject({ pendingBytes: 60, refusedLocally: { pending_full: 1 } });
     expect(await first).toMatchObject({ accepted: true });
@@ -255,7 +256,7 @@ describe('onUnavailable hold', () => {
     await producer.open();
     for (let i = 0; i < 100; i++) store.failNext('push', away('unknown'));
     const sent = thrown(producer.push('a'));
-    await vi.waitFor(() => expect(producer.metrics().away).toBe(true));
+    await eventually(() => expect(producer.metrics().away).toBe(true));
     const unsent = thrown(producer.push('b'));
     expect(await isPending(sent)).toBe(true);
     await producer.close({ timeoutMs: 20 });

@@ -1,5 +1,6 @@
 import { backpressureMiddleware, refusalResponse } from '@backpressure/producer';
 import { describe, expect, it, vi } from 'vitest';
+import { eventually } from '../../support/eventually.js';
 import { rig } from './rig.js';
 
 describe('refusalResponse', () => {
@@ -39,7 +40,7 @@ describe('backpressureMiddleware', () => {
       [429, 'Retry-After', '1'],
     ]);
     await store.gate({ action: 'drain', timeoutMs: 5_000 });
-    await vi.waitFor(() => expect(producer.state).toBe('draining'));
+    await eventually(() => expect(producer.state).toBe('draining'));
     expect(ask(late)).toEqual([503, 'Retry-After', '1']);
   });
 });

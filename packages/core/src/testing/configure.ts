@@ -1,4 +1,4 @@
-import { withoutEpoch } from '../domain/control/fleet-control.js';
+import { withoutBreaker, withoutEpoch } from '../domain/control/fleet-control.js';
 import { controlUnder, withoutSamples } from '../domain/interval-law.js';
 import type { ConfigureReply, ConfigureRequest } from '../domain/store-port.js';
 import type { Step } from './step.js';
@@ -13,6 +13,7 @@ export function configure(step: Step, request: ConfigureRequest): ConfigureReply
     ledger.control = withoutSamples(ledger.control);
     ledger.fleetControl = withoutEpoch(ledger.fleetControl, ledger.batches.leasedCount);
   }
+  if (!step.config.breaker.enabled) ledger.fleetControl = withoutBreaker(ledger.fleetControl);
   enforceConfig(step);
   return reply;
 }

@@ -135,7 +135,12 @@ export function released(control: FleetControl, probe: boolean): FleetControl {
 
 /** An operator knows better: the pause of the downstream ends, the breaker closes. */
 export function resumed(control: FleetControl): FleetControl {
-  return { ...control, holdUntilMs: 0, breaker: circuit.CLOSED_BREAKER };
+  return { ...withoutBreaker(control), holdUntilMs: 0 };
+}
+
+/** A breaker that was switched off holds up nobody any more. */
+export function withoutBreaker(control: FleetControl): FleetControl {
+  return { ...control, breaker: circuit.CLOSED_BREAKER };
 }
 
 /** The store's clock has gone back by so much, and every time with it; 0 stays none. */

@@ -144,6 +144,7 @@ if changed then
     forget_epoch(b, 0)
     redis.call('UNLINK', b.keys.epoch)
   end
+  if not b.config.breaker_enabled then close_breaker(b) end
   if b.config.algorithm ~= 'interval' and not law_rules(b) then b.intervalMs = 0 end
   b.intervalMs = math.min(b.config.max_interval_ms, math.max(b.config.min_interval_ms, b.intervalMs))
   end_drain_if_over(b)

@@ -70,11 +70,15 @@ local function control_released(b, probe)
   if probe then change_control(b).breaker.phase = 'open' end
 end
 
+-- One that was switched off holds up nobody any more.
+local function close_breaker(b)
+  change_control(b).breaker = closed_breaker(0)
+end
+
 -- An operator ends the pause of the downstream and closes the breaker.
 local function control_resumed(b)
-  local control = change_control(b)
-  control.holdUntilMs = 0
-  control.breaker = closed_breaker(0)
+  close_breaker(b)
+  b.control.holdUntilMs = 0
 end
 
 local function breaker_is_open(b)
