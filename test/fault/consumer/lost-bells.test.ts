@@ -6,6 +6,8 @@ import { eventually } from '../../support/eventually.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { openFaultRig } from './fault-rig.js';
 
+/** A second on an idle machine; BullMQ alone would take 30 s and more. */
+const SOON_MS = 15_000;
 /** Each is one item more. */
 const FEED_EVERY_MS = 100;
 
@@ -73,7 +75,7 @@ it.concurrent('serves without bells when they are lost but their ids are not, an
   const startMs = performance.now();
   await feed(rig.store, numbers(50, 1));
   await rig.empty();
-  expect(performance.now() - startMs).toBeLessThan(3_000);
+  expect(performance.now() - startMs).toBeLessThan(SOON_MS);
   expect(seen.size).toBe(51);
   await eventually(async () => {
     await feed(rig.store, [Math.random()]);
@@ -130,7 +132,7 @@ it.concurrent.for(Object.entries(thieves))(
       const startMs = performance.now();
       await feed(rig.store, numbers(40, i * 40));
       await rig.empty();
-      expect(performance.now() - startMs).toBeLessThan(3_000);
+      expect(performance.now() - startMs).toBeLessThan(SOON_MS);
     }
     await eventually(async () => {
       // BullMQ looks for stalled jobs once in 30 s, by the longest interval of its workers.
@@ -175,7 +177,7 @@ it.concurrent('C10: the reply of moveToFinished lost again and again fails no ba
       await feed(rig.store, numbers(100, fed));
       fed += 100;
       await rig.empty();
-      expect(performance.now() - startMs).toBeLessThan(5_000);
+      expect(performance.now() - startMs).toBeLessThan(SOON_MS);
       expect(fed).toBeLessThan(10_000);
     }
   }

@@ -119,7 +119,7 @@ it.concurrent.for(['blackHole', 'refuse'] as const)(
 it.concurrent('C7: a handler that hangs is aborted, its item retried elsewhere, and its late report is stale', async ({
   onTestFinished,
 }) => {
-  const rig = await openFaultRig(redisUrl, { leaseMs: 400, flushTimeoutMs: 200, batchSize: 1 }, onTestFinished);
+  const rig = await openFaultRig(redisUrl, { leaseMs: 1_000, flushTimeoutMs: 500, batchSize: 1 }, onTestFinished);
   const hung: { readonly end: () => void; readonly signal: AbortSignal }[] = [];
   const { consumer, errors } = await rig.consume(
     ([item], { signal, meta }) =>
@@ -130,7 +130,7 @@ it.concurrent('C7: a handler that hangs is aborted, its item retried elsewhere, 
   await rig.empty();
   const [first] = hung;
   expect(hung).toHaveLength(1);
-  expect(first?.signal.reason).toMatchObject({ message: expect.stringContaining('flushTimeoutMs, 200 ms') });
+  expect(first?.signal.reason).toMatchObject({ message: expect.stringContaining('flushTimeoutMs, 500 ms') });
   expect(consumer.metrics()).toMatchObject({ outliving: 1, leasesLost: 1, itemsFlushed: 20 });
   expect(errors.map(({ error }) => String(error))).toEqual([expect.stringMatching(/ignores its signal/)]);
   first?.end();

@@ -23,13 +23,13 @@ describe.each(Object.entries(breaks))('N5: %s', (_name, breakIt) => {
     const proxy = await startProxy(url);
     await breakIt(proxy);
     const producer = new RedisRig(url).producer({ connection: proxy.url, deadlineMs: DEADLINE_MS });
-    const { value: failures, lagMs } = await withLoopLag(() =>
+    const { value: failures, ...lag } = await withLoopLag(() =>
       Promise.all(names(100).map((item) => failure(producer.push(item)))),
     );
     for (const { error, tookMs } of failures) {
       expect(error).toBeInstanceOf(StoreUnavailableError);
       expect(error.outcome).toBe('not_sent');
-      expect(tookMs).toBeLessThan(latestEndMs(DEADLINE_MS, lagMs));
+      expect(tookMs).toBeLessThan(latestEndMs(DEADLINE_MS, lag));
     }
     await proxy.pass();
     await eventually(async () => expect(await producer.push('now')).toMatchObject({ accepted: true }));
@@ -41,10 +41,10 @@ describe.each(Object.entries(breaks))('N5: %s', (_name, breakIt) => {
     const producer = new RedisRig(url).producer({ connection: proxy.url, deadlineMs: DEADLINE_MS });
     await producer.push('before');
     await breakIt(proxy);
-    const { value: failures, lagMs } = await withLoopLag(() =>
+    const { value: failures, ...lag } = await withLoopLag(() =>
       Promise.all(names(1_000).map((item) => failure(producer.push(item)))),
     );
-    for (const { tookMs } of failures) expect(tookMs).toBeLessThan(latestEndMs(DEADLINE_MS, lagMs));
+    for (const { tookMs } of failures) expect(tookMs).toBeLessThan(latestEndMs(DEADLINE_MS, lag));
     expect(producer.metrics()).toMatchObject({ pendingItems: 0, away: true, refusedLocally: { unavailable: 1_000 } });
     await proxy.pass();
     // What a black hole kept arrives now, and may be carried out before its fate is asked for.

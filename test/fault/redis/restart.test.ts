@@ -137,7 +137,7 @@ it('R13: too few replicas for min-replicas-to-write stop admission, and it goes 
   const session = new Session(store);
   await redis.config('SET', 'min-replicas-to-write', '1');
   const token = session.next();
-  const error = await expectUnavailable(300, () => session.push(['a'], { token }));
+  const error = await expectUnavailable(1_000, () => session.push(['a'], { token }));
   expect(error).toMatchObject({ outcome: 'not_sent', message: expect.stringContaining('NOREPLICAS') });
   expect((await store.snapshot()).vitals.size).toBe(0);
   await redis.config('SET', 'min-replicas-to-write', '0');
