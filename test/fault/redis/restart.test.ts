@@ -132,7 +132,7 @@ it('R15: a disk that can not be written to stops admission, writes nothing in pa
 
 it('R13: too few replicas for min-replicas-to-write stop admission, and it goes on when there are enough', async () => {
   const { redis, url } = await startServer(['--min-replicas-to-write', '0']);
-  const store = openStore(url, { deadlineMs: 300 });
+  const store = openStore(url, { deadlineMs: 1_000 });
   await declare(store);
   const session = new Session(store);
   await redis.config('SET', 'min-replicas-to-write', '1');
