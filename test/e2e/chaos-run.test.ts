@@ -44,8 +44,13 @@ describe.concurrent('the checker', () => {
   it.each([['no-token', 'swallow-reply:10', 'model: ']])(
     'catches a bug that was put in on purpose (%s)',
     async (mutant, faults, rule) => {
-      const { violations } = await chaos(...SHORT, '--mutant', mutant, '--faults', faults);
-      expect(violations).toContainEqual(expect.stringContaining(rule));
+      const seen: string[] = [];
+      // A machine that is busy enough may do too little in one run for the bug to show.
+      for (let seed = 1; seed <= 3 && !seen.some((violation) => violation.includes(rule)); seed++) {
+        const options = ['--mutant', mutant, '--faults', faults, '--seed', String(seed)];
+        seen.push(...(await chaos(...SHORT, ...options)).violations);
+      }
+      expect(seen).toContainEqual(expect.stringContaining(rule));
     },
   );
 

@@ -109,7 +109,7 @@ describe('R4: a Redis that comes back empty', () => {
 
 it('R15: a disk that can not be written to stops admission, writes nothing in part, and is got over', async () => {
   const { redis, url, dir } = await startServer(['--save', '3600 1', '--enable-protected-configs', 'yes']);
-  const store = openStore(url, { deadlineMs: 300 });
+  const store = openStore(url, { deadlineMs: 1_000 });
   await declare(store);
   const session = new Session(store);
   await session.push(['a']);
@@ -121,7 +121,7 @@ it('R15: a disk that can not be written to stops admission, writes nothing in pa
   rmSync(dir, { recursive: true });
   await bgsave('err');
   const token = session.next();
-  const error = await expectUnavailable(300, () => session.push(['b'], { token }));
+  const error = await expectUnavailable(1_000, () => session.push(['b'], { token }));
   expect(error).toMatchObject({ outcome: 'not_sent', message: expect.stringContaining('MISCONF') });
   expect((await store.snapshot()).vitals.size).toBe(1);
   mkdirSync(dir);
