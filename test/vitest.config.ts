@@ -21,6 +21,8 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     maxWorkers: 2,
+    // To load everything anew for each file takes longer than most files do. No test leaves anything behind.
+    isolate: false,
     // For what hangs only: a busy machine may take ten times as long as an idle one.
     testTimeout: 180_000,
     hookTimeout: 60_000,
@@ -33,7 +35,7 @@ export default defineConfig({
       reporter: ['text', 'lcov'],
     },
     projects: [
-      tier('unit', { isolate: false }),
+      tier('unit'),
       tier('simulation'),
       tier('property', withRedis),
       tier('integration', withRedis),

@@ -1,17 +1,18 @@
 // A consumer in a process of its own. Writes a line per item to the sink, which survives kill -9, and then stays in the
 // flush for a while. Tells its parent when it has started, and what happens to its batches.
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackpressureConsumer } from '@backpressure/consumer';
 import { defineBuffer } from '@backpressure/core';
 
-const { redisUrl, buffer, sink, flushMs, blockMs, deadly, concurrency, paused } = JSON.parse(process.argv[2]);
+const { redisUrl, buffer, sink, flushMs, blockUntil, deadly, concurrency, paused } = JSON.parse(process.argv[2]);
 
 const tell = (message) => process.send?.(message);
 
+const clock = new Int32Array(new SharedArrayBuffer(4));
+
 function block() {
-  const startMs = performance.now();
-  while (performance.now() - startMs < blockMs);
+  while (blockUntil !== '' && !existsSync(blockUntil)) Atomics.wait(clock, 0, 0, 20);
 }
 
 const consumer = new BackpressureConsumer(

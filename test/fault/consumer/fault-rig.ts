@@ -22,8 +22,8 @@ interface Message {
 /** How a consumer process flushes. */
 interface ProcessOptions {
   readonly flushMs?: number;
-  /** Its event loop stands still for so long in each flush. */
-  readonly blockMs?: number;
+  /** Its event loop stands still in a flush until there is such a file. */
+  readonly blockUntil?: string;
   /** The item at whose sight it kills itself. */
   readonly deadly?: unknown;
   readonly concurrency?: number;
@@ -119,9 +119,11 @@ export async function openFaultRig(
     buffer,
     store,
     admin,
+    /** For files of the test's own. */
+    dir,
     /** Starts a consumer in a process of its own, and waits until it has started. */
     async spawn(options: ProcessOptions = {}): Promise<ConsumerProcess> {
-      const own = { flushMs: 20, blockMs: 0, concurrency: 2, paused: false, ...options };
+      const own = { flushMs: 20, blockUntil: '', concurrency: 2, paused: false, ...options };
       const child = fork(program, [JSON.stringify({ redisUrl, buffer: spec, sink, ...own })], {
         execArgv: [],
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { expect, inject, it, vi } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
@@ -44,7 +46,8 @@ it.concurrent('C3: a process whose event loop stood still for longer than its le
 }) => {
   const rig = await openFaultRig(redisUrl, { leaseMs: 600, flushTimeoutMs: 500 }, onTestFinished);
   const items = numbers(10);
-  const blocked = await rig.spawn({ blockMs: 1_500, flushMs: 50, concurrency: 1 });
+  const blockUntil = join(rig.dir, 'inherited');
+  const blocked = await rig.spawn({ blockUntil, flushMs: 50, concurrency: 1 });
   const inherited: unknown[] = [];
   const { consumer: heir } = await rig.consume((batch) => void inherited.push(...batch));
   heir.pause();
@@ -52,6 +55,7 @@ it.concurrent('C3: a process whose event loop stood still for longer than its le
   await blocked.saw('flushing');
   heir.resume();
   await rig.empty();
+  writeFileSync(blockUntil, '');
   expect(inherited).toEqual(expect.arrayContaining(items));
   expect(inherited).toHaveLength(items.length);
   await blocked.saw('lease:lost');
@@ -119,7 +123,7 @@ it.concurrent.for(['blackHole', 'refuse'] as const)(
 it.concurrent('C7: a handler that hangs is aborted, its item retried elsewhere, and its late report is stale', async ({
   onTestFinished,
 }) => {
-  const rig = await openFaultRig(redisUrl, { leaseMs: 1_000, flushTimeoutMs: 500, batchSize: 1 }, onTestFinished);
+  const rig = await openFaultRig(redisUrl, { leaseMs: 1_500, flushTimeoutMs: 500, batchSize: 1 }, onTestFinished);
   const hung: { readonly end: () => void; readonly signal: AbortSignal }[] = [];
   const { consumer, errors } = await rig.consume(
     ([item], { signal, meta }) =>

@@ -6,12 +6,12 @@ it('N9: a primary that has become a replica is left and asked for again, and the
   const primary = await startServer();
   const other = await startServer();
   const proxy = await startProxy(primary.url);
-  const store = openStore(proxy.url, { deadlineMs: 400 });
+  const store = openStore(proxy.url, { deadlineMs: 1_000 });
   await declare(store);
   await primary.redis.replicaof('127.0.0.1', other.port);
   const session = new Session(store);
   const before = proxy.accepted;
-  const error = await expectUnavailable(400, () => session.push(['a']));
+  const error = await expectUnavailable(1_000, () => session.push(['a']));
   expect(error).toMatchObject({ outcome: 'not_sent', message: expect.stringContaining('READONLY') });
   expect(proxy.accepted).toBeGreaterThan(before);
   // Many at once say so; it is left once.
@@ -31,10 +31,10 @@ it('N14: a fleet whose connections were cut comes back with hardly more attempts
   const [first = openStore(url)] = stores;
   await declare(first);
   await Promise.all(stores.map((store) => store.snapshot()));
-  expect(proxy.accepted).toBe(CLIENTS);
+  const before = proxy.accepted;
   proxy.cutAll();
   await Promise.all(stores.map((store) => store.snapshot()));
-  expect(proxy.accepted).toBeLessThanOrEqual(2 * CLIENTS);
+  expect(proxy.accepted - before).toBeLessThanOrEqual(1.5 * CLIENTS);
   expect(Number(/connected_clients:(\d+)/.exec(await redis.info('clients'))?.[1])).toBeLessThanOrEqual(CLIENTS + 1);
 
   // A restart, as the server itself counts it: one connection each, and one of the test.

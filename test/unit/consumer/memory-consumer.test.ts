@@ -69,8 +69,8 @@ describe('a consumer over a memory store', () => {
     await feed(store, numbers(60));
     await empty();
     expect(startedAtMs).toHaveLength(6);
-    // Two slots, each pausing for 60 ms: one take in 30 ms.
-    expect((startedAtMs.at(-1) ?? 0) - (startedAtMs[0] ?? 0)).toBeGreaterThanOrEqual(5 * 30 - 5);
+    // Two slots, each pausing for 60 ms: one take in 30 ms. A first flush that starts late does not shorten it by half.
+    expect((startedAtMs.at(-1) ?? 0) - (startedAtMs[0] ?? 0)).toBeGreaterThan(75);
   });
 
   it('finds a lease that is overdue without being told', async () => {

@@ -31,7 +31,9 @@ export class Deadline {
     const { signal } = this;
     return new Promise((resolve, reject) => {
       const onAbort = () => finish(() => reject(signal?.reason));
-      const timer = setTimeout(() => finish(() => reject(DEADLINE_PASSED)), Math.max(0, this.leftMs));
+      // An answer that has come counts, also where the event loop stood still: sockets are read before `setImmediate`.
+      const onTime = () => setImmediate(() => finish(() => reject(DEADLINE_PASSED)));
+      const timer = setTimeout(onTime, Math.max(0, this.leftMs));
       const finish = (settle: () => void) => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);

@@ -26,6 +26,8 @@ export interface LinkCall {
 /** The pause before a call is sent again doubles from one to the other. */
 const FIRST_RESEND_DELAY_MS = 10;
 const MAX_RESEND_DELAY_MS = 250;
+/** An attempt that is not answered in time ends as `unknown`, so none is made with less time left than this. */
+const MIN_ATTEMPT_MS = 50;
 /** Calls in flight or waiting for the connection; far more than a process has that limits what is pending. */
 const MAX_CALLS = 5_000;
 
@@ -151,10 +153,12 @@ async function untilAnswered<R>(
   for (let pauseMs = FIRST_RESEND_DELAY_MS; ; pauseMs = Math.min(MAX_RESEND_DELAY_MS, pauseMs * 2)) {
     let sent = false;
     let failure: Error;
+    let sentAtMs = performance.now();
     try {
       deadline.signal?.throwIfAborted();
       accept(await client.ready(deadline));
       sent = true;
+      sentAtMs = performance.now();
       return await deadline.within(send());
     } catch (error) {
       deadline.signal?.throwIfAborted();
@@ -169,8 +173,8 @@ async function untilAnswered<R>(
     // Full, and the attempt before may have been carried out: only its token can tell, when there is room again.
     if (judged.kind === 'out_of_memory' && !unanswered) throw new StoreOutOfMemoryError(failure);
     if (judged.kind === 'unanswered' && sent) unanswered = true;
-    // The last attempt comes shortly before the end.
-    const leftMs = deadline.leftMs - FIRST_RESEND_DELAY_MS;
+    const attemptMs = Math.max(MIN_ATTEMPT_MS, 2 * (performance.now() - sentAtMs));
+    const leftMs = deadline.leftMs - Math.min(attemptMs, deadline.ms / 4);
     if (leftMs <= 0) throw unavailable(name, deadline, unanswered, failure);
     await deadline.pause(Math.min(leftMs, pauseMs * (0.5 + Math.random() / 2)), client.closing);
   }
