@@ -53,7 +53,7 @@ async function settled<R>(promise: Promise<R>): Promise<Result<R>> {
 }
 
 /** Where two answers differ. Numbers may do so in the last digits, for Lua and JavaScript differ in `exp`. */
-function differenceOf(a: unknown, b: unknown, path: string): string | undefined {
+export function differenceOf(a: unknown, b: unknown, path: string): string | undefined {
   if (Object.is(a, b)) return undefined;
   if (typeof a === 'number' && typeof b === 'number' && Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(a)))
     return undefined;
