@@ -5,12 +5,6 @@ import type { BufferSpec } from './messages.js';
 /** Batches that one consumer process flushes at the same time. */
 export const FLUSH_SLOTS = 2;
 
-/** The latency of a flush that the shared interval aims for. */
-export const TARGET_LATENCY_MS = 200;
-
-/** The floor of the shared interval. */
-export const MIN_FLUSH_INTERVAL_MS = 100;
-
 /** 250 flights, or an eighth of a small buffer. */
 export function batchSizeFor(capacity: number): number {
   return Math.min(250, Math.max(1, Math.floor(capacity / 8)));
@@ -26,9 +20,5 @@ export function flightsBuffer({ name, capacity, strategy }: BufferSpec): BufferD
     sampleRate: 10,
     maxBlockTimeMs: 5_000,
     batchSize: batchSizeFor(capacity),
-    minFlushIntervalMs: MIN_FLUSH_INTERVAL_MS,
-    maxFlushIntervalMs: 10_000,
-    targetLatencyMs: TARGET_LATENCY_MS,
-    control: { algorithm: 'interval' },
   });
 }

@@ -113,8 +113,8 @@ class Play {
     const { story, sampler, title, footer, history } = this.#stage;
     const { moment, events } = await this.#read();
     for (const event of events) story.tellEvent(event, moment);
-    story.notice(moment);
-    history.push({ size: sampler.lastSize, intervalMs: moment.intervalMs, latencyMs: moment.latencyMs });
+    const { permits, intervalMs, latencyMs } = moment;
+    history.push({ size: sampler.lastSize, permits, intervalMs, latencyMs });
     for (const sentence of story.sentences.slice(this.#told)) screen.sentence(sentence);
     this.#told = story.sentences.length;
     const { durationMs, capacity } = options;
@@ -142,7 +142,6 @@ class Play {
     const { fleet, sampler, downstream, watch } = this.#stage;
     const remaining = await sampler.sample();
     const { moment } = await this.#read();
-    const intervalsMs = watch.intervalsMs;
     return {
       capacity: this.#run.options.capacity,
       durationMs,
@@ -152,8 +151,14 @@ class Play {
       producers: fleet.producers,
       consumers: fleet.consumers,
       states: watch.states,
-      intervalMs: { min: Math.min(...intervalsMs), max: Math.max(...intervalsMs), last: moment.intervalMs },
+      permits: { ...rangeOf(watch.permits), last: moment.permits },
+      intervalMs: { ...rangeOf(watch.intervalsMs), last: moment.intervalMs },
+      decisions: watch.decisions,
       interrupted: this.#run.interrupt.aborted,
     };
   }
+}
+
+function rangeOf(values: readonly number[]): { min: number; max: number } {
+  return { min: Math.min(...values), max: Math.max(...values) };
 }

@@ -2,7 +2,7 @@ import type { ChalkInstance } from 'chalk';
 import { chartRow, drawChart, sparkline } from './chart.js';
 import { byReason, count, milliseconds, sum } from './numbers.js';
 import { clip, wrap } from './text.js';
-import type { Moment, ProcessView, Sentence } from './view.js';
+import type { HistoryPoint, Moment, ProcessView, Sentence } from './view.js';
 
 /** What the live view shows. */
 export interface PanelContent {
@@ -11,7 +11,7 @@ export interface PanelContent {
   readonly capacity: number;
   readonly now: Moment;
   /** One point each quarter of a second, oldest first. */
-  readonly history: readonly { readonly size: number; readonly intervalMs: number; readonly latencyMs: number }[];
+  readonly history: readonly HistoryPoint[];
   readonly sentences: readonly Sentence[];
   readonly footer: string;
 }
@@ -30,7 +30,7 @@ const LIVES = { alive: '●', left: '○', died: '✗' } as const;
 const AXIS = 10;
 const NAMES = 9;
 /** Rows that are neither chart nor sentences. */
-const FIXED_ROWS = 11;
+const FIXED_ROWS = 12;
 
 /** The live view as lines, none longer than the terminal and at most one fewer than its rows. */
 export function drawPanel(content: PanelContent, size: PanelSize, paint: ChalkInstance): string[] {
@@ -84,27 +84,25 @@ function chart(
   });
 }
 
-/** The interval and the latency over the same time as the chart above them. */
+/** What the fleet has decided, and the latency, over the same time as the chart above them. */
 function strips({ history }: PanelContent, columns: number, paint: ChalkInstance): string[] {
   const width = columns - 1 - AXIS - NAMES;
   // Every second point, counted from the first, so that a block does not change its height as it moves.
   const points = history.filter((_, i) => i % 2 === 1 || i === history.length - 1).slice(-width);
-  const strip = (name: string, values: readonly number[], colour: (text: string) => string) => {
+  const strip = (
+    name: Exclude<keyof HistoryPoint, 'size'>,
+    format: (value: number) => string,
+    colour: ChalkInstance,
+  ) => {
+    const values = points.map((point) => point[name]);
     const max = Math.max(1, ...values);
     const line = sparkline(values, width, max * 1.001).padEnd(width);
-    return `${name.padStart(AXIS - 2)}${paint.dim(' ┤')}${colour(line)} ${milliseconds(values.at(-1) ?? 0)}`;
+    return `${name.replace('Ms', '').padStart(AXIS - 2)}${paint.dim(' ┤')}${colour(line)} ${format(values.at(-1) ?? 0)}`;
   };
   return [
-    strip(
-      'interval',
-      points.map((point) => point.intervalMs),
-      paint.magenta,
-    ),
-    strip(
-      'latency',
-      points.map((point) => point.latencyMs),
-      paint.cyan,
-    ),
+    strip('permits', count, paint.magenta),
+    strip('intervalMs', milliseconds, paint.magenta),
+    strip('latencyMs', milliseconds, paint.cyan),
   ];
 }
 
@@ -113,7 +111,7 @@ function figures({ now, capacity }: PanelContent, columns: number, paint: ChalkI
   const state = stateColour(stateShare(now.state), paint).inverse.bold(` ${now.state.toUpperCase()} `);
   const size = paint.bold(`${count(now.size)} of ${count(capacity)}`);
   const percent = paint.dim(`${Math.floor((now.size / capacity) * 100)} %`);
-  const batches = paint.bold(`${now.inFlightBatches} ${now.inFlightBatches === 1 ? 'batch' : 'batches'}`);
+  const batches = paint.bold(`${now.inFlightBatches} of ${now.permits} ${now.permits === 1 ? 'batch' : 'batches'}`);
   const refused = count(sum(Object.values(books.refused)));
   const reasons = clip(byReason(books.refused), columns - 48 - refused.length);
   return [
@@ -168,7 +166,7 @@ function sentenceLines(
   paint: ChalkInstance,
 ): string[] {
   const time = `${(atMs / 1000).toFixed(1).padStart(6)} s  `;
-  const style = kind === 'state' ? paint.bold : kind === 'interval' ? paint.magenta : paint.italic;
+  const style = kind === 'state' ? paint.bold : kind === 'control' ? paint.magenta : paint.italic;
   return wrap(text, columns - 1 - time.length).map((line, index) => {
     const start = index === 0 ? paint.dim(time) : ' '.repeat(time.length);
     return start + (isNewest ? style(line) : style.dim(line));

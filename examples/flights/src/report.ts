@@ -4,6 +4,12 @@ import { byReason, count, milliseconds, sum } from './numbers.js';
 import { wrap } from './text.js';
 import type { Books } from './view.js';
 
+interface Range {
+  readonly min: number;
+  readonly max: number;
+  readonly last: number;
+}
+
 /** Everything that was counted, by everyone who counted. */
 export interface Evidence {
   readonly capacity: number;
@@ -21,7 +27,11 @@ export interface Evidence {
   readonly consumers: readonly { readonly tally: ConsumerTally; readonly died: boolean }[];
   /** The path of the buffer through its states. */
   readonly states: readonly string[];
-  readonly intervalMs: { readonly min: number; readonly max: number; readonly last: number };
+  /** Batches that might be in flight, and the shared interval: what the fleet decided. */
+  readonly permits: Range;
+  readonly intervalMs: Range;
+  /** By reason. */
+  readonly decisions: Readonly<Record<string, number>>;
   readonly interrupted: boolean;
 }
 
@@ -124,7 +134,9 @@ export function reportObject(evidence: Evidence, checks: readonly Check[]): obje
     },
     statesSeen: [...new Set(evidence.states)],
     statePath: shortened(evidence.states),
+    permits: evidence.permits,
     intervalMs: rounded(evidence.intervalMs),
+    decisions: evidence.decisions,
     durationMs: Math.round(evidence.durationMs),
     checks: checks.map(({ claim, figures, holds }) => ({ claim, figures, holds })),
   };
@@ -132,7 +144,7 @@ export function reportObject(evidence: Evidence, checks: readonly Check[]): obje
 
 /** The report as lines, for people. */
 export function reportLines(evidence: Evidence, checks: readonly Check[], paint: ChalkInstance): string[] {
-  const { books, intervalMs } = evidence;
+  const { books, permits, intervalMs } = evidence;
   const remaining = books.ready + books.inFlight;
   const row = (name: string, value: number, note = '') =>
     ` ${name.padEnd(12)}${paint.bold(count(value).padStart(10))}${note === '' ? '' : `   ${paint.dim(note)}`}`;
@@ -162,6 +174,7 @@ export function reportLines(evidence: Evidence, checks: readonly Check[], paint:
     ...wrap(shortened(evidence.states).join(' → ').toUpperCase(), 66).map(
       (line, index) => ` ${paint.dim((index === 0 ? 'states' : '').padEnd(11))}${line}`,
     ),
+    ` ${paint.dim('permits'.padEnd(11))}from ${permits.min} to ${permits.max}, at last ${permits.last}: decisions ${byReason(evidence.decisions)}`,
     ` ${paint.dim('interval'.padEnd(11))}from ${milliseconds(intervalMs.min)} to ${milliseconds(intervalMs.max)}, at last ${milliseconds(intervalMs.last)}`,
     '',
     ...checks.map(
@@ -177,8 +190,8 @@ function shortened(path: readonly string[]): readonly string[] {
   return path.length <= 24 ? path : [...path.slice(0, 12), `… ${count(path.length - 22)} more …`, ...path.slice(-10)];
 }
 
-function rounded<Names extends string>(values: Readonly<Record<Names, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries<number>(values).map(([name, value]) => [name, Math.round(value)]));
+function rounded({ min, max, last }: Range): Range {
+  return { min: Math.round(min), max: Math.round(max), last: Math.round(last) };
 }
 
 function nonZero(counts: Readonly<Record<string, number>>): Record<string, number> {

@@ -88,7 +88,7 @@ function momentLine(now: Moment, capacity: number): string {
     `out ${count(now.flushedPerS)}/s`,
     `interval ${milliseconds(now.intervalMs)}`,
     `p50 ${milliseconds(now.latencyMs)}`,
-    `in flight ${now.inFlightBatches}`,
+    `in flight ${now.inFlightBatches} of ${now.permits}`,
     `refused ${refusals(books.refused)}`,
     `evicted ${count(books.evicted)}`,
   ].join('  ');

@@ -2,7 +2,7 @@ import { BackpressureAdmin } from '@backpressure/core';
 import { registerMetrics } from '@backpressure/core/metrics';
 import { Registry } from 'prom-client';
 import { provideRedis } from '../../../scripts/redis.mjs';
-import { flightsBuffer, MIN_FLUSH_INTERVAL_MS, TARGET_LATENCY_MS } from './buffer.js';
+import { flightsBuffer } from './buffer.js';
 import type { DemoRun } from './demo.js';
 import { Downstream } from './downstream.js';
 import { Fleet } from './fleet.js';
@@ -12,6 +12,7 @@ import { count } from './numbers.js';
 import type { Owned } from './owned.js';
 import { Sampler } from './sampler.js';
 import { Story } from './story.js';
+import type { HistoryPoint } from './view.js';
 import { Watch } from './watch.js';
 
 const SAMPLE_MS = 20;
@@ -24,7 +25,7 @@ export interface Stage {
   readonly sampler: Sampler;
   readonly watch: Watch;
   readonly story: Story;
-  readonly history: { size: number; intervalMs: number; latencyMs: number }[];
+  readonly history: HistoryPoint[];
   readonly title: string;
   readonly footer: string;
   /** Of the run. */
@@ -34,12 +35,7 @@ export interface Stage {
 /** Starts Redis, the database, the consumers, the producers and those who watch; what it opens goes to `owned`. */
 export async function openStage({ options, screen, interrupt, databaseUrl }: DemoRun, owned: Owned): Promise<Stage> {
   const { capacity, strategy, producers, consumers, durationMs } = options;
-  const story = new Story({
-    capacity,
-    strategy,
-    targetLatencyMs: TARGET_LATENCY_MS,
-    minFlushIntervalMs: MIN_FLUSH_INTERVAL_MS,
-  });
+  const story = new Story({ capacity, strategy });
   const clock = { isRunning: false, elapsedMs: () => 0 };
   const tell = (text: string) => (clock.isRunning ? story.tell(clock.elapsedMs(), text) : screen.say(text));
   const fleet = new Fleet({

@@ -1,3 +1,4 @@
+import type { StoreEvent } from '@backpressure/core/store';
 import { count, milliseconds } from './numbers.js';
 import { type PhaseName, SLOW_INSERT_MS } from './schedule.js';
 import type { Moment, Sentence } from './view.js';
@@ -5,23 +6,16 @@ import type { Moment, Sentence } from './view.js';
 /** What happened to the buffer, as the event stream in Redis has it. */
 export type BufferEvent =
   | { readonly kind: 'state'; readonly atMs: number; readonly from: string; readonly to: string; readonly size: number }
-  | {
-      readonly kind: 'interval';
-      readonly atMs: number;
-      readonly fromMs: number;
-      readonly toMs: number;
-      readonly p50Ms: number;
-    };
+  | (Omit<Extract<StoreEvent, { kind: 'control' }>, 'id'> & {
+      /** Batches that might be in flight before the decision and may be after it. */
+      readonly before: number;
+      readonly permits: number;
+    });
 
 interface StorySettings {
   readonly capacity: number;
   readonly strategy: string;
-  readonly targetLatencyMs: number;
-  readonly minFlushIntervalMs: number;
 }
-
-/** After this long without a change the interval is said to hold. */
-const HOLD_MS = 3_500;
 
 const RANKS = ['normal', 'elevated', 'critical', 'blocked'];
 
@@ -39,11 +33,10 @@ const PHASES: Readonly<Record<PhaseName, string>> = {
   evening: 'the evening: fewer flights',
 };
 
-/** Tells the run in sentences: one for each state transition, for each turn of the interval, for each turn of the day. */
+/** Tells the run in sentences: one for each state transition, for each decision that changed something, for each turn of the day. */
 export class Story {
   readonly #settings: StorySettings;
   readonly #sentences: Sentence[] = [];
-  #interval: { trend: 'floor' | 'rises' | 'falls' | 'holds'; sinceMs: number } = { trend: 'floor', sinceMs: 0 };
 
   constructor(settings: StorySettings) {
     this.#settings = settings;
@@ -64,20 +57,7 @@ export class Story {
 
   tellEvent(event: BufferEvent, now: Moment): void {
     if (event.kind === 'state') this.#tellState(event, now);
-    else this.#tellInterval(event);
-  }
-
-  /** Notices what is no event: that the interval has come to rest. */
-  notice(now: Moment): void {
-    const { trend, sinceMs } = this.#interval;
-    if (trend !== 'rises' && trend !== 'falls') return;
-    if (now.elapsedMs - sinceMs < HOLD_MS) return;
-    this.#interval = { trend: 'holds', sinceMs: now.elapsedMs };
-    this.#add({
-      atMs: now.elapsedMs,
-      kind: 'interval',
-      text: `interval holds at ${milliseconds(now.intervalMs)}: flushes take ${milliseconds(now.latencyMs)}, target ${milliseconds(this.#settings.targetLatencyMs)}`,
-    });
+    else this.#tellDecision(event);
   }
 
   #tellState(event: BufferEvent & { kind: 'state' }, now: Moment): void {
@@ -98,30 +78,46 @@ export class Story {
     return `${answer}, ${comparison}`;
   }
 
-  #tellInterval(event: BufferEvent & { kind: 'interval' }): void {
-    const { targetLatencyMs, minFlushIntervalMs } = this.#settings;
-    const rises = event.toMs > event.fromMs;
-    const isTurn = this.#interval.trend !== (rises ? 'rises' : 'falls');
-    const from = milliseconds(event.fromMs);
-    const p50 = `flushes take ${milliseconds(event.p50Ms)}`;
-    const target = `target ${milliseconds(targetLatencyMs)}`;
-    this.#interval = { trend: rises ? 'rises' : 'falls', sinceMs: event.atMs };
-    if (rises && isTurn) {
-      this.#add({ atMs: event.atMs, kind: 'interval', text: `interval rises from ${from}: ${p50}, ${target}` });
-    } else if (!rises && event.toMs <= minFlushIntervalMs) {
-      this.#interval = { trend: 'floor', sinceMs: event.atMs };
-      this.#add({
-        atMs: event.atMs,
-        kind: 'interval',
-        text: `interval is back at its floor of ${milliseconds(event.toMs)}`,
-      });
-    } else if (!rises && isTurn) {
-      this.#add({ atMs: event.atMs, kind: 'interval', text: `interval falls from ${from}: ${p50}, ${target}` });
+  /** A decision that leaves everything as it was is no news. */
+  #tellDecision(event: BufferEvent & { kind: 'control' }): void {
+    const { atMs, reason, before, permits } = event;
+    if (reason === 'breaker') {
+      this.#add({ atMs, kind: 'control', text: event.breaker === 'closed' ? BREAKER_CLOSED : BREAKER_OPEN });
+    } else if (permits !== before) {
+      this.#add({ atMs, kind: 'control', text: `permits ${before} → ${permits}: ${why(event)}` });
     }
   }
 
   #add(sentence: Sentence): void {
     this.#sentences.push(sentence);
+  }
+}
+
+const BREAKER_OPEN = 'the circuit breaker opens: most flushes fail, nothing is flushed for a while';
+const BREAKER_CLOSED = 'the circuit breaker closes: the probe came through';
+
+/** The reason of a decision, with the figures it was made of. */
+function why({ reason, latencyMs, baselineMs, failures, throttled }: BufferEvent & { kind: 'control' }): string {
+  const [takes, unqueued] = [milliseconds(latencyMs), milliseconds(baselineMs)];
+  switch (reason) {
+    case 'slow_start':
+      return `every permit is in use and flights wait, a flush takes ${takes}`;
+    case 'grow':
+      return `flights wait; a flush takes ${takes}, alone ${unqueued}: no sure sign of a queue`;
+    case 'queue':
+      return `a flush takes ${takes}, alone it takes ${unqueued}: the flushes wait for each other in the database`;
+    case 'elastic_rebase':
+      return `fewer at once were no faster, so the database itself takes ${unqueued} now`;
+    case 'errors':
+      return `${count(failures)} flushes failed, ${count(throttled)} were told to wait`;
+    case 'probe':
+      return `is it our doing that a flush takes ${takes}?`;
+    case 'batch':
+    case 'hold':
+    case 'breaker':
+      return `a flush takes ${takes}`;
+    default:
+      return reason satisfies never;
   }
 }
 

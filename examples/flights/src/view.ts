@@ -24,6 +24,8 @@ export interface Moment {
   readonly state: string;
   readonly size: number;
   readonly intervalMs: number;
+  /** Batches that may be in flight, as the fleet has decided. */
+  readonly permits: number;
   readonly inFlightBatches: number;
   /** Per second, over the last moments. */
   readonly offeredPerS: number;
@@ -32,6 +34,14 @@ export interface Moment {
   /** Median latency of the flushes of the last two seconds; the last known one when there were none. */
   readonly latencyMs: number;
   readonly processes: readonly ProcessView[];
+}
+
+/** A quarter of a second in the live view. */
+export interface HistoryPoint {
+  readonly size: number;
+  readonly permits: number;
+  readonly intervalMs: number;
+  readonly latencyMs: number;
 }
 
 export interface ProcessView {
@@ -45,5 +55,5 @@ export interface ProcessView {
 export interface Sentence {
   readonly atMs: number;
   readonly text: string;
-  readonly kind: 'state' | 'interval' | 'world';
+  readonly kind: 'state' | 'control' | 'world';
 }

@@ -30,6 +30,8 @@ export class Watch {
   #offsetMs = 0;
   readonly #states: string[] = ['normal'];
   readonly #intervalsMs: number[] = [];
+  readonly #permits: number[] = [];
+  readonly #decisions: Record<string, number> = {};
   #lastEventId: string | undefined;
   #totals: Totals[] = [];
 
@@ -52,6 +54,16 @@ export class Watch {
     return this.#intervalsMs;
   }
 
+  /** Every number of permits that was seen, in order. */
+  get permits(): readonly number[] {
+    return this.#permits;
+  }
+
+  /** How often the fleet decided, by reason. */
+  get decisions(): Readonly<Record<string, number>> {
+    return this.#decisions;
+  }
+
   async read(surroundings: Surroundings): Promise<{ moment: Moment; events: BufferEvent[] }> {
     const status = await this.#admin.status();
     const after = this.#lastEventId;
@@ -60,10 +72,17 @@ export class Watch {
     const events = news.flatMap((event) => eventOf(event, this.#offsetMs));
     for (const event of events) {
       if (event.kind === 'state') this.#states.push(event.to);
-      else this.#intervalsMs.push(event.toMs);
+      else this.#noteDecision(event);
     }
     this.#intervalsMs.push(status.intervalMs);
+    this.#permits.push(status.permits);
     return { moment: this.#momentOf(status, surroundings), events };
+  }
+
+  #noteDecision({ reason, permits, intervalMs }: BufferEvent & { kind: 'control' }): void {
+    this.#decisions[reason] = (this.#decisions[reason] ?? 0) + 1;
+    this.#permits.push(permits);
+    this.#intervalsMs.push(intervalMs);
   }
 
   #momentOf(status: BufferStatus, surroundings: Surroundings): Moment {
@@ -80,6 +99,7 @@ export class Watch {
       state: status.state,
       size: status.size,
       intervalMs: status.intervalMs,
+      permits: status.permits,
       inFlightBatches: status.inFlightBatches,
       offeredPerS: perS('offered'),
       acceptedPerS: perS('accepted'),
@@ -111,8 +131,10 @@ function eventOf(event: StoreEvent, offsetMs: number): BufferEvent[] {
   switch (event.kind) {
     case 'state':
       return [{ kind: 'state', atMs, from: event.from, to: event.to, size: event.size }];
-    case 'interval':
-      return [{ kind: 'interval', atMs, fromMs: event.fromMs, toMs: event.toMs, p50Ms: event.p50Ms }];
+    case 'control': {
+      const [before, permits] = [Math.floor(event.fromPermits), Math.floor(event.toPermits)];
+      return [{ ...event, atMs, before, permits }];
+    }
     default:
       return [];
   }
