@@ -66,6 +66,11 @@ describe('a simulation of somebody’s own figures', () => {
     }
   });
 
+  it('lets a backlog that does not fit evict its own oldest items', () => {
+    const argv = ['--rate=0', '--backlog=50000', '--arrivals=constant', '--duration=10', '--max-buffer-size=10000'];
+    expect(reportOf(...argv)).toMatchObject({ offered: 50_000, losses: { evicted: 40_000, full: 0 }, left: 0 });
+  });
+
   it('tells when a burst has drained, and when it has not', () => {
     const argv = ['--rate=2000', '--burst=3', '--max-buffer-size=100000'];
     const { drain } = reportOf(...argv);

@@ -60,13 +60,18 @@ export class Intake {
     const wanted = strategy === 'sample' && state !== 'normal' ? this.#sampled(items) : items;
     const room = Math.max(0, maxBufferSize - inFlight - this.ready.count);
     if (strategy === 'block') return this.#block(wanted, nowMs, room);
-    if (strategy === 'drop_oldest') {
-      const evicted = Math.min(this.ready.count, Math.max(0, wanted - room));
-      this.ready.shift(evicted);
-      this.losses.evicted += evicted;
-      return this.#admit(wanted, nowMs, room + evicted);
-    }
+    if (strategy === 'drop_oldest') return this.#displace(wanted, nowMs, room);
     this.#admit(wanted, nowMs, room);
+  }
+
+  /** Newcomers evict the oldest, each other included. Where everything is in flight there is nothing to evict. */
+  #displace(items: number, nowMs: number, room: number): void {
+    const space = room + this.ready.count;
+    if (space === 0) return this.#admit(items, nowMs, 0);
+    const evicted = Math.max(0, items - room);
+    this.ready.shift(Math.min(this.ready.count, evicted));
+    this.losses.evicted += evicted;
+    this.ready.push(Math.min(items, space), nowMs);
   }
 
   #admit(items: number, nowMs: number, room: number): void {
