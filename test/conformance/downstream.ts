@@ -236,6 +236,19 @@ export function describeDownstream(open: OpenStore): void {
         expect(atMs - (decisions[i - 1]?.atMs ?? 0)).toBeGreaterThanOrEqual(1_000);
       }
       expect(decisions[0]).toMatchObject({ reason: 'slow_start', fromPermits: 1, samples: expect.any(Number) });
+      // The pause of each of the 64 slots, so that all of them together use the permits.
+      const { toPermits, latencyMs } = decisions.at(-1) ?? { toPermits: 0, latencyMs: 0 };
+      expect(vitals.intervalMs).toBeCloseTo(latencyMs * (64 / toPermits - 1), 6);
+    });
+
+    test('batches grow up to maxBatchSize where more slots are not to be had', async ({ rig }) => {
+      await rig.declare({ ...ELASTIC, batchSize: 4, maxBatchSize: 12 });
+      for (let chunk = 0; chunk < 3; chunk++) await rig.fill(1_000);
+      await flushAll(rig, { latencyMs: 100, forMs: 12_000, slots: 2 });
+      expect((await rig.snapshot()).vitals.batchSize).toBe(12);
+      expect((await rig.takeBatch()).items).toHaveLength(12);
+      await rig.patch({ maxBatchSize: 4 });
+      expect((await rig.takeBatch()).items).toHaveLength(4);
     });
 
     test('each decision is a signal to everybody', async ({ rig }) => {
@@ -274,11 +287,21 @@ async function failFlushes(rig: Rig, count: number): Promise<void> {
 }
 
 /** A fleet that takes whatever it may, over a downstream that takes the same time for each flush. */
-async function flushAll(rig: Rig, { latencyMs, forMs }: { latencyMs: number; forMs: number }): Promise<void> {
+async function flushAll(rig: Rig, { latencyMs, forMs, slots = Infinity }: FlushAll): Promise<void> {
   for (let atMs = 0; atMs < forMs; atMs += latencyMs) {
     const batches = [];
-    for (let taken = await rig.take(); taken.kind === 'batch'; taken = await rig.take()) batches.push(taken.batch);
+    while (batches.length < slots) {
+      const taken = await rig.take();
+      if (taken.kind === 'none') break;
+      batches.push(taken.batch);
+    }
     await rig.advance(latencyMs);
     for (const batch of batches) await rig.ack(batch, { latencyMs });
   }
+}
+
+interface FlushAll {
+  readonly latencyMs: number;
+  readonly forMs: number;
+  readonly slots?: number;
 }

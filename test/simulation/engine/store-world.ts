@@ -230,9 +230,8 @@ class StoreWorld {
     const waitMs = this.#controller.nextTakeMs(this.#nowMs) - this.#nowMs;
     const mayFly = this.#flights.size < this.#controller.permits;
     if (reply.kind === 'none') {
-      const { reason } = reply;
-      const agrees = reason === 'permits' ? !mayFly : reason === 'breaker' || reason === 'hold' ? waitMs > 0 : true;
-      if (!agrees) throw new Error(`The store waits for ${reason}, the simulation does not.`);
+      if (!isDue(reply, mayFly, waitMs))
+        throw new Error(`The store waits for ${reply.reason}, the simulation does not.`);
       this.#wakeAtMs = this.#nowMs + reply.waitMs;
       return;
     }
@@ -302,5 +301,19 @@ class StoreWorld {
       moments: this.#moments,
       events: this.#steps,
     };
+  }
+}
+
+/** Whether there is a reason to wait: never while a full batch and a permit are there and the downstream works. */
+function isDue({ reason, vitals }: Extract<TakeReply, { kind: 'none' }>, mayFly: boolean, waitMs: number): boolean {
+  switch (reason) {
+    case 'permits':
+      return !mayFly;
+    case 'breaker':
+    case 'hold':
+    case 'rate':
+      return waitMs > 0;
+    default:
+      return vitals.ready < vitals.batchSize;
   }
 }
