@@ -6,10 +6,13 @@ import { runOnStore } from '../simulation/engine/store-world.js';
 import { openVirtualClockStore } from '../support/virtual-clock-store.js';
 import { differenceOf } from './lockstep.js';
 
-const scenarios = Object.entries(readScenarios()).filter(([, { alsoOnRedis }]) => alsoOnRedis);
+const cases = Object.entries(readScenarios()).flatMap(([name, scenario]) =>
+  scenario.alsoOnRedis ? scenario.seeds.map((seed) => ({ name, scenario, seed })) : [],
+);
 
-describe.each(scenarios)('%s, decided by the scripts in Redis', (_, scenario) => {
-  test.concurrent.each(scenario.seeds)(`${scenario.about} Seed %i.`, async (seed) => {
+describe('the scripts in a Redis decide as the simulated fleet does, and stay within the bands', () => {
+  // Most of the time is waiting for answers.
+  test.concurrent.each(cases)('$name, seed $seed', async ({ scenario, seed }) => {
     const opened = await openVirtualClockStore(inject('redisUrl'));
     try {
       const { outcome, decisions, simulated } = await runOnStore(plantOf(scenario, seed), opened);
