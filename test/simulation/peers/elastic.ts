@@ -64,7 +64,18 @@ export class Elastic implements Controller {
   settled(sample: FlushSample, nowMs: number): void {
     this.#inFlight--;
     const probe = this.#control.breaker.phase === 'half_open' && sample.takenAtMs === this.#probeTakenMs;
-    const report = { ...sample, probe, inFlight: this.#inFlight, slots: this.#slots };
+    // Spelled out, since a spread here cost half of the time of a simulation.
+    const report = {
+      latencyMs: sample.latencyMs,
+      outcome: sample.outcome,
+      retryAfterMs: sample.retryAfterMs,
+      takenAtMs: sample.takenAtMs,
+      ready: sample.ready,
+      state: sample.state,
+      probe,
+      inFlight: this.#inFlight,
+      slots: this.#slots,
+    };
     const jitter = this.#control.breaker.phase === 'closed' && sample.outcome === 'flushed' ? 0 : this.#random.next();
     const { control, decision } = afterFlush(this.#control, report, { nowMs, jitter }, this.#limits);
     this.#control = control;

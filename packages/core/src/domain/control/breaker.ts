@@ -98,10 +98,12 @@ function counting(breaker: Breaker, failed: boolean, nowMs: number, { windowMs }
   const over = breaker.windowStartMs > 0 && nowMs - breaker.windowStartMs >= windowMs;
   const from = over ? CLOSED_BREAKER : breaker;
   return {
-    ...from,
-    windowStartMs: from.windowStartMs === 0 ? nowMs : from.windowStartMs,
+    phase: from.phase,
     flushes: from.flushes + 1,
     failures: from.failures + (failed ? 1 : 0),
+    windowStartMs: from.windowStartMs === 0 ? nowMs : from.windowStartMs,
+    openUntilMs: from.openUntilMs,
+    trips: from.trips,
   };
 }
 

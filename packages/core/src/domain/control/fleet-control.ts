@@ -119,10 +119,12 @@ export function afterTake(
   { nowMs, inFlight, probe }: Take,
   { maxFlushesPerSecond }: ControlLimits,
 ): FleetControl {
+  const { elastic, epoch, breaker, holdUntilMs } = control;
   return {
-    ...control,
-    epoch: withTake(control.epoch, inFlight),
-    breaker: probe ? circuit.probing(control.breaker) : control.breaker,
+    elastic,
+    epoch: withTake(epoch, inFlight),
+    breaker: probe ? circuit.probing(breaker) : breaker,
+    holdUntilMs,
     scheduledTakeMs:
       maxFlushesPerSecond === undefined ? 0 : nextTakeMs(control.scheduledTakeMs, nowMs, maxFlushesPerSecond),
   };
@@ -167,15 +169,16 @@ export function afterFlush(
   { nowMs, jitter }: { readonly nowMs: number; readonly jitter: number },
   limits: ControlLimits,
 ): { readonly control: FleetControl; readonly decision?: ControlDecision } {
-  const holdUntilMs = report.retryAfterMs > 0 ? nowMs + report.retryAfterMs : 0;
-  const held = { ...before, holdUntilMs: Math.max(before.holdUntilMs, holdUntilMs) };
-  const breaker = afterBreaker(held.breaker, report, nowMs, jitter, limits);
-  if (breaker.phase !== before.breaker.phase) return turned(held, breaker, report, nowMs);
-  const control = { ...held, breaker };
+  const pausedUntilMs = report.retryAfterMs > 0 ? nowMs + report.retryAfterMs : 0;
+  const holdUntilMs = Math.max(before.holdUntilMs, pausedUntilMs);
+  const { elastic, scheduledTakeMs } = before;
+  const breaker = afterBreaker(before.breaker, report, nowMs, jitter, limits);
+  const control = { elastic, epoch: before.epoch, breaker, holdUntilMs, scheduledTakeMs };
+  if (breaker.phase !== before.breaker.phase) return turned(control, report, nowMs);
   if (breaker.phase !== 'closed' || limits.control.algorithm !== 'elastic') return { control };
-  const epoch = withFlush(control.epoch, report, Math.floor(control.elastic.batchSize), nowMs);
-  if (!epochIsOver(epoch, control.elastic.wantedSamples, nowMs)) return { control: { ...control, epoch } };
-  return decided(control, epoch, report, nowMs, limits);
+  const epoch = withFlush(control.epoch, report, Math.floor(elastic.batchSize), nowMs);
+  if (epochIsOver(epoch, elastic.wantedSamples, nowMs)) return decided(control, epoch, report, nowMs, limits);
+  return { control: { elastic, epoch, breaker, holdUntilMs, scheduledTakeMs } };
 }
 
 /** A throttled flush shows a downstream that works; the pause deals with it. */
@@ -193,11 +196,11 @@ function afterBreaker(
 }
 
 /** The breaker opened or closed. What was seen before says nothing about what comes after. */
-function turned(control: FleetControl, breaker: Breaker, report: FleetReport, nowMs: number) {
-  const { epoch } = control;
+function turned(control: FleetControl, report: FleetReport, nowMs: number) {
+  const { epoch, breaker } = control;
   const elastic = breaker.phase === 'closed' ? recovering(control.elastic) : control.elastic;
   const decision = decisionOf(control, elastic, 'breaker', epoch, report, breaker);
-  return { control: { ...control, breaker, elastic, epoch: newEpoch(nowMs, report.inFlight) }, decision };
+  return { control: { ...control, elastic, epoch: newEpoch(nowMs, report.inFlight) }, decision };
 }
 
 function decided(
