@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { defineBuffer, StoreUnavailableError } from '@backpressure/core';
 import { BackpressureProducer } from '@backpressure/producer';
+import { withLoopLag } from '../../support/loop-lag.js';
 import { bufferSpec, type ChaosItem } from '../options.js';
 import { connectionTo } from '../rig/ground.js';
 import { sayReady } from './member.js';
@@ -26,6 +27,8 @@ export interface FloodReport {
   readonly strange: number;
   readonly slowestMs: number;
   readonly deadlineMs: number;
+  /** By how much its event loop was late at worst: what a busy machine adds to every push. */
+  readonly lagMs: number;
   readonly rssBeforeBytes: number;
   readonly rssPeakBytes: number;
 }
@@ -49,7 +52,7 @@ async function pushOne(i: number): Promise<void> {
   tally.slowestMs = Math.max(tally.slowestMs, performance.now() - startedMs);
 }
 
-async function flood(): Promise<FloodReport> {
+async function flood(): Promise<Omit<FloodReport, 'lagMs'>> {
   // A first push compiles the code and makes the connection, so that what grows later is the flood's.
   await pushOne(-1);
   tally.slowestMs = 0;
@@ -73,6 +76,7 @@ async function flood(): Promise<FloodReport> {
 
 process.once('SIGTERM', () => process.exit(0));
 sayReady();
-const report = await flood();
+const { value, lagMs } = await withLoopLag(flood);
+const report: FloodReport = { ...value, lagMs: Math.round(lagMs) };
 writeFileSync(join(spec.dir, `flood-${memberId(spec)}.json`), JSON.stringify(report));
 await producer.close({ timeoutMs: 100 });
