@@ -56,7 +56,7 @@ async function floodThrough(silence: Silence, seed: number): Promise<FloodReport
   const options = { ...DEFAULT_OPTIONS, seed };
   const address = { kind: 'url' as const, url: proxy.url };
   const spec = { role: 'flood' as const, name: 'flood', incarnation: 1, address, dir, options };
-  const flood = new MemberProcess(spec, HEAP);
+  const flood = new MemberProcess(spec, { nodeOptions: HEAP });
   try {
     const path = join(dir, `flood-${memberId(spec)}.json`);
     for (const until = performance.now() + PATIENCE_MS; !existsSync(path) && flood.running; await delay(100)) {
