@@ -46,7 +46,13 @@ const PLANNED: readonly PlannedBar[] = [
     must: 'at most a batch per slot for each fault of a consumer, at most 0.5 % of all, none unexplained or after its ack',
     options: {},
     judge: (run) => rule(figure(run, 'duplicates') > 0, 'nothing was flushed twice: the bar shows nothing'),
-    figures: ['duplicatesAllowed', 'duplicatesUnexplained', 'redeliveredAfterAck', 'duplicatesPerMille'],
+    figures: [
+      'duplicatesAllowed',
+      'duplicatesPerConsumerFault',
+      'duplicatesPerMille',
+      'duplicatesUnexplained',
+      'redeliveredAfterAck',
+    ],
   },
   {
     name: 'B4a',
