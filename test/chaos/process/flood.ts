@@ -58,18 +58,15 @@ async function flood(): Promise<Omit<FloodReport, 'lagMs'>> {
   tally.slowestMs = 0;
   const rssBeforeBytes = process.memoryUsage.rss();
   let rssPeakBytes = rssBeforeBytes;
-  const running = new Set<Promise<void>>();
   for (let i = 0; i < PUSHES; i += BURST) {
-    for (let k = i; k < i + BURST; k++) {
-      const push = pushOne(k).finally(() => running.delete(push));
-      running.add(push);
-    }
+    for (let k = i; k < i + BURST; k++) void pushOne(k);
     rssPeakBytes = Math.max(rssPeakBytes, process.memoryUsage.rss());
     // An application does other things too: without a pause no timer would be served.
     if (i % (BURST * 20) === 0) await delay(5);
     else await turn();
   }
-  await Promise.race([Promise.all(running), delay(3 * DEADLINE_MS)]);
+  const untilMs = performance.now() + 3 * DEADLINE_MS;
+  while (tally.settled <= PUSHES && performance.now() < untilMs) await delay(10);
   rssPeakBytes = Math.max(rssPeakBytes, process.memoryUsage.rss());
   return { pushes: PUSHES + 1, ...tally, deadlineMs: DEADLINE_MS, rssBeforeBytes, rssPeakBytes };
 }
