@@ -49,16 +49,17 @@ function errorsOf({ pushes }: History): string[] {
 const COSTLY: ReadonlySet<FaultRecord['fault']> = new Set(['kill-consumer', 'stop-consumer', 'hang', 'refuse']);
 
 /**
- * How often a consumer may have lost what it had in its hands: in each fault of its own, and in each outage of Redis that
- * is longer than the lease.
+ * How often a consumer may have lost what it had in its hands: in each fault of its own, in each outage of Redis that is
+ * longer than the lease, and when the clock jumps over its end.
  */
 export function costlyFaults({ faults, options }: Pick<History, 'faults' | 'options'>): number {
   const done = faults.filter(({ skipped }) => skipped === undefined);
   const ofConsumers = done.filter(({ fault, target }) => target?.startsWith('c') && COSTLY.has(fault)).length;
-  const longOutages = done.filter(
-    ({ fault, fromUs, toUs }) => fault === 'kill-redis' && toUs - fromUs > options.leaseMs * 1_000,
+  const ofAll = done.filter(
+    ({ fault, fromUs, toUs }) =>
+      fault === 'clock-jump' || (fault === 'kill-redis' && toUs - fromUs > options.leaseMs * 1_000),
   );
-  return ofConsumers + longOutages.length * options.consumers;
+  return ofConsumers + ofAll.length * options.consumers;
 }
 
 /** Each of them may cost a batch per slot (B3). Overall the share is bounded too. */
