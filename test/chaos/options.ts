@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly strategy: 'block' | 'drop_oldest' | 'drop_newest' | 'sample';
   /** Which faults, and how often: a factor on the rates of the plan for each. */
   readonly rates: Partial<Readonly<Record<Fault, number>>>;
+  /** A flush takes between so and so many ms. */
+  readonly flushMs: readonly [number, number];
   /** Share of the flushes that fail. */
   readonly failures: number;
   /** Records every script call in Redis itself, and compares each with the pure model. */
@@ -49,6 +51,7 @@ export const DEFAULT_OPTIONS: RunOptions = {
   leaseMs: 2_000,
   strategy: 'block',
   rates: allFaults(),
+  flushMs: [1, 8],
   failures: 0.01,
   record: true,
   upgrade: undefined,

@@ -6,8 +6,6 @@ import type { RedisServer } from '../../scripts/redis.mjs';
 import { patiently } from './patiently.js';
 import { importFromRoot } from './root.js';
 
-type Start = typeof import('../../scripts/redis.mjs').startRedisServer;
-
 const NAME = 'main';
 /** After so long without an answer a Sentinel takes a server for dead. */
 export const DOWN_AFTER_MS = 1_500;
@@ -20,7 +18,15 @@ const RHYTHM = {
   'tilt-trigger': 20_000,
 };
 
-/** One primary, two replicas and three Sentinels on 127.0.0.1, with a quorum of two. */
+/** Where a server and a Sentinel run: their address, and what a program is started with to run there. */
+export interface Host {
+  readonly ip: string;
+  readonly enter: readonly string[];
+}
+
+const HERE: Host = { ip: '127.0.0.1', enter: [] };
+
+/** One primary, two replicas and three Sentinels, with a quorum of two. */
 export interface SentinelTrio {
   /** What a user gives as `connection`. */
   readonly connection: { readonly name: string; readonly sentinels: readonly { host: string; port: number }[] };
@@ -32,19 +38,25 @@ export interface SentinelTrio {
   stop(): Promise<void>;
 }
 
-export async function startSentinelTrio(args: readonly string[] = []): Promise<SentinelTrio> {
+/** One of each on each host; the primary is on the first. */
+export async function startSentinelTrio(
+  args: readonly string[] = [],
+  hosts: readonly [Host, Host, Host] = [HERE, HERE, HERE],
+): Promise<SentinelTrio> {
   const running: { stop(): Promise<void> }[] = [];
   const stop = async () => {
     await Promise.all(running.splice(0).map((server) => server.stop()));
   };
   try {
-    const servers = await startServers(args, running);
-    const sentinels = await Promise.all([0, 1, 2].map(() => startSentinel(servers[0]?.port ?? 0)));
+    const servers = await startServers(args, hosts, running);
+    const monitored = { host: hosts[0].ip, port: servers[0]?.port ?? 0 };
+    const sentinels = await Promise.all(hosts.map((host) => startSentinel(host, monitored)));
     running.push(...sentinels);
-    await Promise.all(sentinels.map(({ port }) => knowsAll(port)));
-    const addresses = sentinels.map(({ port }) => ({ host: '127.0.0.1', port }));
+    const addresses = sentinels.map(({ port }, i) => ({ host: hosts[i]?.ip ?? HERE.ip, port }));
+    await Promise.all(addresses.map((address) => knowsAll(address)));
+    // One that is not where the primary was at first: it may be cut off together with that.
     const primary = async () => {
-      const port = await ask(addresses[0]?.port ?? 0, async (redis) =>
+      const port = await ask(addresses[1] ?? monitored, async (redis) =>
         Number(((await redis.call('sentinel', 'get-master-addr-by-name', NAME)) as string[])[1]),
       );
       const found = servers.find((server) => server.port === port);
@@ -58,13 +70,16 @@ export async function startSentinelTrio(args: readonly string[] = []): Promise<S
   }
 }
 
-async function startServers(args: readonly string[], running: { stop(): Promise<void> }[]): Promise<RedisServer[]> {
-  const { startRedisServer } = (await importFromRoot('scripts/redis.mjs')) as { startRedisServer: Start };
-  const options = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', ...args];
-  const primary = await startRedisServer({ args: options });
+async function startServers(
+  args: readonly string[],
+  [first, ...others]: readonly [Host, Host, Host],
+  running: { stop(): Promise<void> }[],
+): Promise<RedisServer[]> {
+  const options = ['--save', '', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', ...args];
+  const primary = await startOn(first, options);
   running.push(primary);
-  const replica = () => startRedisServer({ args: [...options, '--replicaof', `127.0.0.1 ${primary.port}`] });
-  const replicas = await Promise.all([replica(), replica()]);
+  const replica = (host: Host) => startOn(host, [...options, '--replicaof', `${first.ip} ${primary.port}`]);
+  const replicas = await Promise.all(others.map(replica));
   running.push(...replicas);
   return [primary, ...replicas];
 }
@@ -75,32 +90,33 @@ interface Program {
 }
 type Launch = (program: Program, options: { args: readonly string[] }) => Promise<RedisServer>;
 
-/**
- * A Sentinel does not say that it accepts connections, as a server does, so a shell says it first. It is the same
- * process afterwards, and can't outlive this one either.
- */
-async function startSentinel(primaryPort: number): Promise<Pick<RedisServer, 'port' | 'kill' | 'stop'>> {
+/** The last mention of an option wins: that of the address is put behind what `launch` adds. The process stays the same. */
+async function startOn({ ip, enter }: Host, args: readonly string[], before = ''): Promise<RedisServer> {
   const { launch } = (await importFromRoot('scripts/redis-server.mjs')) as { launch: Launch };
   const { findServer } = (await importFromRoot('scripts/redis-binary.mjs')) as {
     findServer(): Promise<Program | undefined>;
   };
   const program = await findServer();
   if (program === undefined) throw new Error('No Redis here');
+  const shell = `${before}exec "$@" --bind ${ip} --protected-mode no`;
+  const command = ['-c', shell, 'sh', ...enter, program.bin, ...args];
+  const server = await launch({ bin: '/bin/sh', env: program.env }, { args: command });
+  return { ...server, url: `redis://${ip}:${server.port}` };
+}
+
+/** A Sentinel does not say that it accepts connections, as a server does, so the shell says it first. */
+async function startSentinel(host: Host, primary: Endpoint): Promise<Pick<RedisServer, 'port' | 'kill' | 'stop'>> {
   const dir = mkdtempSync(join(tmpdir(), 'sentinel-'));
   const file = join(dir, 'sentinel.conf');
   const lines = [
-    `sentinel monitor ${NAME} 127.0.0.1 ${primaryPort} 2`,
+    `sentinel monitor ${NAME} ${primary.host} ${primary.port} 2`,
     `sentinel down-after-milliseconds ${NAME} ${DOWN_AFTER_MS}`,
     `sentinel failover-timeout ${NAME} 2000`,
   ];
   writeFileSync(file, lines.join('\n'));
-  const shell = 'echo Ready to accept connections; exec "$@"';
-  const server = await launch(
-    { bin: '/bin/sh', env: program.env },
-    { args: ['-c', shell, 'sh', program.bin, file, '--sentinel'] },
-  );
+  const server = await startOn(host, [file, '--sentinel'], 'echo Ready to accept connections; ');
   const hurry = () =>
-    ask(server.port, async (redis) => {
+    ask({ host: host.ip, port: server.port }, async (redis) => {
       await redis.ping();
       for (const [name, ms] of Object.entries(RHYTHM)) await redis.call('sentinel', 'debug', name, ms).catch(() => {});
     });
@@ -113,9 +129,9 @@ async function startSentinel(primaryPort: number): Promise<Pick<RedisServer, 'po
 }
 
 /** Waits until it knows of both replicas and of the other Sentinels: before that it would not elect anybody. */
-async function knowsAll(port: number): Promise<void> {
+async function knowsAll(sentinel: Endpoint): Promise<void> {
   const isSettled = () =>
-    ask(port, async (redis) => {
+    ask(sentinel, async (redis) => {
       const flat = (await redis.call('sentinel', 'master', NAME)) as string[];
       const fields = new Map(flat.flatMap((field, i) => (i % 2 === 0 ? [[field, flat[i + 1]] as const] : [])));
       const counts = `${fields.get('num-slaves')} ${fields.get('num-other-sentinels')} ${fields.get('flags')}`;
@@ -124,10 +140,14 @@ async function knowsAll(port: number): Promise<void> {
   await patiently(isSettled, 20_000);
 }
 
-async function ask<T>(port: number, question: (redis: Redis) => Promise<T>): Promise<T> {
+interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+async function ask<T>(endpoint: Endpoint, question: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis({
-    port,
-    host: '127.0.0.1',
+    ...endpoint,
     retryStrategy: () => null,
     enableReadyCheck: false,
     lazyConnect: true,

@@ -187,17 +187,21 @@ class Pair {
   }
 
   #reply(bytes: Buffer): void {
+    // What came together costs one write.
+    this.#client.cork();
     for (const frame of this.#replies.feed(bytes)) {
       // Pushed by RESP3, not asked for.
       if (frame[0] !== 0x3e) {
         const drop = this.#drops.get(this.#replied++);
         if (drop !== undefined) {
+          this.#client.uncork();
           this.reset();
           return drop.resolve();
         }
       }
       this.#client.write(frame);
     }
+    this.#client.uncork();
   }
 
   #later(underWay: (() => void)[], deliver: () => void): void {

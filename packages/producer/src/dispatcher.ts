@@ -16,7 +16,7 @@ export interface DispatchListener {
   /** Whether an item that finds no room may wait for it. */
   mayWait(parcel: Parcel): boolean;
   /** Never sent within the deadline. */
-  onExpired(parcel: Parcel): void;
+  onExpired(offers: readonly Offer[]): void;
 }
 
 export interface DispatcherOptions {
@@ -184,11 +184,13 @@ export class Dispatcher {
   #expire(): void {
     this.#expiry = undefined;
     const longAgoMs = performance.now() - this.#options.deadlineMs;
+    const expired: Offer[] = [];
     for (const parcel of this.#parcels) {
       if (parcel.queuedAtMs > longAgoMs) break;
       this.#parcels.delete(parcel);
-      this.#listener.onExpired(parcel);
+      expired.push(...parcel.offers);
     }
+    if (expired.length > 0) this.#listener.onExpired(expired);
     this.#watchExpiry();
   }
 }

@@ -1,6 +1,7 @@
 import { type BackpressureState, ItemTooLargeError, ProtocolError, StoreUnavailableError } from '@backpressure/core';
 import { type PushOutcome, utilizationOf, type Vitals } from '@backpressure/core/store';
 import type { Offer, OfferEnd } from './offer.js';
+import type { ProducerSettings } from './producer-options.js';
 import type { PushRefusal, PushRefused } from './push-result.js';
 
 /** Without anything better to say: about the time that a failover or a pause of the intake takes to be noticed. */
@@ -79,12 +80,20 @@ export function timeToRoomMs(vitals: Vitals | undefined): number {
 /** Why this process takes nothing more now. Pure. */
 export function overload(
   mostlyBlocked: boolean,
-  pending: { readonly items: number; readonly bytes: number },
   vitals: Vitals | undefined,
-): { readonly reason: 'full' | 'unavailable'; readonly retryAfterMs: number; readonly cause: Error } {
-  const cause = new Error(`${pending.items} items (${pending.bytes} bytes) are pending in this process.`);
-  if (mostlyBlocked) return { reason: 'full', retryAfterMs: timeToRoomMs(vitals), cause };
-  return { reason: 'unavailable', retryAfterMs: DEFAULT_RETRY_AFTER_MS, cause };
+): { readonly reason: 'full' | 'unavailable'; readonly retryAfterMs: number } {
+  if (mostlyBlocked) return { reason: 'full', retryAfterMs: timeToRoomMs(vitals) };
+  return { reason: 'unavailable', retryAfterMs: DEFAULT_RETRY_AFTER_MS };
+}
+
+/**
+ * The cause of every such refusal. One object for all: whoever pushes on against a Redis that is away is refused
+ * hundreds of thousands of times a second, and a stack trace of each would cost ten times as much as the rest of it.
+ */
+export function pendingFull({ maxPendingItems, maxPendingBytes, maxHeldItems }: ProducerSettings): Error {
+  const held = maxHeldItems === maxPendingItems ? '' : `, maxHeldItems ${maxHeldItems}`;
+  const bounds = `maxPendingItems ${maxPendingItems}${held}, maxPendingBytes ${maxPendingBytes}`;
+  return new Error(`No more may be pending in this process (${bounds}).`);
 }
 
 /** How long an item was held that was queued before Redis came back; not the time in the fleet's line. Pure. */

@@ -35,6 +35,7 @@ export class PushEngine implements DispatchListener {
   readonly calls: StoreCalls;
   readonly #options: PushEngineOptions;
   readonly #bound: PendingBound;
+  readonly #pendingFull: Error;
   readonly #dispatcher: Dispatcher;
   readonly #room: WaitingRoom;
   readonly #aborts: AbortWatch;
@@ -46,6 +47,7 @@ export class PushEngine implements DispatchListener {
     const hold = settings.onUnavailable === 'hold';
     this.#options = options;
     this.#bound = new PendingBound(maxPendingBytes);
+    this.#pendingFull = outcomes.pendingFull(settings);
     const onBack = (awayMs: number) => options.onBack(awayMs, this.#bound.items);
     this.calls = new StoreCalls({ client, sessions, deadlineMs, hold, tally, onAway: options.onAway, onBack });
     this.#dispatcher = new Dispatcher({ calls: this.calls, deadlineMs, hold }, this);
@@ -130,8 +132,8 @@ export class PushEngine implements DispatchListener {
     if (reply !== undefined) this.#options.client.observe(reply.vitals);
   }
 
-  onExpired(parcel: Parcel): void {
-    this.onFailure(parcel.offers, outcomes.notReached(this.#options.settings.deadlineMs));
+  onExpired(offers: readonly Offer[]): void {
+    this.onFailure(offers, outcomes.notReached(this.#options.settings.deadlineMs));
   }
 
   #admit({ bytes }: EncodedItem): OfferEnd | undefined {
@@ -140,8 +142,8 @@ export class PushEngine implements DispatchListener {
     const maxItems = away && onUnavailable === 'hold' ? maxHeldItems : maxPendingItems;
     if (this.#bound.admit(bytes, maxItems)) return undefined;
     const mostlyBlocked = !away && this.#room.blocked * 2 >= this.#bound.items;
-    const { reason, retryAfterMs, cause } = outcomes.overload(mostlyBlocked, this.#bound, this.#options.client.vitals);
-    return this.#refuseLocally('pending_full', reason, retryAfterMs, cause);
+    const { reason, retryAfterMs } = outcomes.overload(mostlyBlocked, this.#options.client.vitals);
+    return this.#refuseLocally('pending_full', reason, retryAfterMs, this.#pendingFull);
   }
 
   #conclude(offer: Offer, outcome: PushOutcome | undefined, reply: PushReply, evicted: number): void {

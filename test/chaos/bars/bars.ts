@@ -10,6 +10,7 @@ import { HIDDEN_BUFFERS } from './hidden-buffers.js';
 import { PARTITION } from './partition.js';
 import { PLANNED_BARS } from './planned-bars.js';
 import { POWER_LOSS, SLOW_DISK } from './power-loss.js';
+import { ROLLING_UPGRADE } from './rolling-upgrade.js';
 
 export const BARS: readonly Bar[] = [
   ...PLANNED_BARS,
@@ -24,6 +25,7 @@ export const BARS: readonly Bar[] = [
   HIDDEN_BUFFERS,
   HERD,
   CLOCK_JUMP,
+  ROLLING_UPGRADE,
   BAD_INPUT,
   FUZZED_LEDGER,
 ].sort((a, b) => numberOf(a) - numberOf(b));

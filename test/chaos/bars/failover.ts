@@ -13,7 +13,7 @@ import { openTrio, type TrioGround } from '../rig/trio.js';
 import type { Bar, BarOutcome } from './bar.js';
 import { durableThroughput } from './durable-throughput.js';
 
-const DURABILITY = { replicas: 1, timeoutMs: 500 };
+export const DURABILITY = { replicas: 1, timeoutMs: 500 };
 const BEFORE_MS = 4_000;
 const AFTER_MS = 5_000;
 const PAUSE_MS = 6_000;
@@ -28,9 +28,9 @@ interface Stretch {
   toUs: number;
 }
 
-type Fault<G extends Ground> = (ground: G, stretch: Stretch) => Promise<void>;
+export type FailoverFault<G extends Ground> = (ground: G, stretch: Stretch) => Promise<void>;
 
-interface FailoverRun {
+export interface FailoverRun {
   readonly history: History;
   readonly findings: FailoverFindings;
   readonly stretch: Stretch;
@@ -38,9 +38,9 @@ interface FailoverRun {
 }
 
 /** Runs a fleet on such a ground, does something to a server, and lets the fleet go on until the buffer is empty. */
-async function runFailover<G extends Ground>(
+export async function runFailover<G extends Ground>(
   open: () => Promise<G>,
-  fault: Fault<G>,
+  fault: FailoverFault<G>,
   more: Partial<RunOptions>,
   context: RunContext,
 ): Promise<FailoverRun> {
@@ -76,13 +76,13 @@ async function runFailover<G extends Ground>(
   return { history, findings, stretch, outageMs: outageMs(history, stretch.fromUs, stretch.toUs) };
 }
 
-const killPrimary: Fault<TrioGround> = async ({ trio }) => {
+const killPrimary: FailoverFault<TrioGround> = async ({ trio }) => {
   const before = await trio.primary();
   await before.kill('SIGKILL');
   await untilReplaced(trio, before.port);
 };
 
-const pausePrimary: Fault<TrioGround> = async ({ trio }) => {
+const pausePrimary: FailoverFault<TrioGround> = async ({ trio }) => {
   const before = await trio.primary();
   await before.kill('SIGSTOP');
   await delay(PAUSE_MS);
@@ -90,7 +90,7 @@ const pausePrimary: Fault<TrioGround> = async ({ trio }) => {
   await untilReplaced(trio, before.port);
 };
 
-const killWhileReplicasLag: Fault<TrioGround> = async ({ trio }) => {
+const killWhileReplicasLag: FailoverFault<TrioGround> = async ({ trio }) => {
   const before = await trio.primary();
   const replicas = trio.servers.filter((server) => server !== before);
   await Promise.all(replicas.map((replica) => replica.kill('SIGSTOP')));
@@ -190,7 +190,7 @@ export const CLUSTER: Bar = {
   must: `move: no error to a user, no gap over ${MAX_MIGRATION_GAP_MS} ms; kill: no gap over ${MAX_OWNER_GAP_MS} ms; only what was acknowledged in the last second is lost`,
   run: async (seed, context): Promise<BarOutcome> => {
     const moved: Stretch = { fromUs: 0, toUs: 0 };
-    const fault: Fault<ClusterGround> = async ({ cluster }, stretch) => {
+    const fault: FailoverFault<ClusterGround> = async ({ cluster }, stretch) => {
       const slot = await cluster.slotOf(`${KEY_PREFIX}config`);
       const owner = await cluster.ownerOf(slot);
       const target = await cluster.otherThan(owner);

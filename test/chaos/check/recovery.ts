@@ -5,13 +5,11 @@ import { batchStories } from './batches.js';
 export interface RecoveryTimes {
   /** From the execution of redis-server to the first push that was admitted, for each restart. */
   readonly admittingMs: readonly number[];
-  /** From the kill of a consumer to the flush of what it held, for each batch. */
+  /** From the kill of a consumer until another has what it held, for each batch. */
   readonly redeliveryMs: readonly number[];
 }
 
-export function recoveryTimes(
-  history: Pick<History, 'restarts' | 'pushes' | 'faults' | 'calls' | 'flushes'>,
-): RecoveryTimes {
+export function recoveryTimes(history: Pick<History, 'restarts' | 'pushes' | 'faults' | 'calls'>): RecoveryTimes {
   return { admittingMs: admittingAfter(history), redeliveryMs: redeliveryAfter(history) };
 }
 
@@ -25,27 +23,44 @@ function admittingAfter({ restarts, pushes }: Pick<History, 'restarts' | 'pushes
   });
 }
 
-function redeliveryAfter({ faults, calls, flushes }: Pick<History, 'faults' | 'calls' | 'flushes'>): number[] {
+/** Batches are known by their first item: it stays the first of the half in which the batch comes back. */
+function redeliveryAfter({ faults, calls }: Pick<History, 'faults' | 'calls'>): number[] {
   const stories = batchStories(calls);
   const killedAt = new Map(
     faults.flatMap(({ fault, target, fromUs, skipped }) =>
       fault === 'kill-consumer' && target !== undefined && skipped === undefined ? [[target, fromUs] as const] : [],
     ),
   );
-  // What was flushed by a process that was killed before it could settle: the only items of its batches that we know.
-  const owed = new Map<string, { readonly killedUs: number; readonly batch: string }>();
-  const paidAt = new Map<string, number>();
-  for (const { at, who, batch, ids } of flushes) {
+  const owedSince = new Map<string, number>();
+  const timesUs: number[] = [];
+  for (const { who, at, head, batch } of takesInOrder(calls)) {
+    const sinceUs = owedSince.get(head);
+    if (sinceUs !== undefined) {
+      timesUs.push(at - sinceUs);
+      owedSince.delete(head);
+    }
     const killedUs = killedAt.get(who);
-    const unsettled = killedUs !== undefined && stories.get(batch)?.settledAt === undefined;
-    for (const id of ids) {
-      const debt = owed.get(id);
-      if (debt !== undefined && debt.batch !== batch && at > debt.killedUs) {
-        paidAt.set(debt.batch, Math.max(paidAt.get(debt.batch) ?? 0, at - debt.killedUs));
-        owed.delete(id);
-      }
-      if (unsettled) owed.set(id, { killedUs, batch });
+    if (killedUs !== undefined && stories.get(batch)?.settledAt === undefined) owedSince.set(head, killedUs);
+  }
+  return timesUs.map((us) => Math.round(us / 1_000));
+}
+
+interface Take {
+  readonly who: string;
+  readonly at: number;
+  readonly head: string;
+  readonly batch: string;
+}
+
+/** Every batch that somebody was told he has, when he was told first. */
+function takesInOrder(calls: History['calls']): Take[] {
+  const takes = new Map<string, Take>();
+  for (const { who, end } of calls) {
+    for (const effect of end?.kind === 'reply' ? [end.effect, end.effect.next?.effect] : []) {
+      const { head, batch } = effect ?? {};
+      if (end === undefined || head === undefined || batch === undefined) continue;
+      if (end.at < (takes.get(batch)?.at ?? Infinity)) takes.set(batch, { who, at: end.at, head, batch });
     }
   }
-  return [...paidAt.values()].map((us) => Math.round(us / 1_000));
+  return [...takes.values()].sort((a, b) => a.at - b.at);
 }

@@ -1,4 +1,5 @@
 import type { History } from '../history/history.js';
+import type { FaultRecord } from '../plan/faults.js';
 import type { Findings } from './check.js';
 
 /** More than this share of flushes in vain is too much, even under chaos (B3). */
@@ -44,24 +45,34 @@ function errorsOf({ pushes }: History): string[] {
   return [...new Set(pushes.flatMap(({ end }) => (end?.error === undefined ? [] : [end.error])))];
 }
 
+/** What can cost a consumer its leases. A lost call is sent again, and costs none. */
+const COSTLY: ReadonlySet<FaultRecord['fault']> = new Set(['kill-consumer', 'stop-consumer', 'hang', 'refuse']);
+
 /**
- * A fault of a consumer may cost what it had in its hands: a batch per slot. An outage of Redis that is longer than the
- * lease may cost that of every consumer. Overall the share is bounded too.
+ * How often a consumer may have lost what it had in its hands: in each fault of its own, in each outage of Redis that is
+ * longer than the lease, and when the clock jumps over its end.
  */
-export function duplicateAllowance({ faults, options }: History): number {
-  const inHand = options.concurrency * options.batch;
-  const ofConsumers = faults.filter(({ target, skipped }) => target?.startsWith('c') && skipped === undefined).length;
-  const longOutages = faults.filter(
-    ({ fault, fromUs, toUs }) => fault === 'kill-redis' && toUs - fromUs > options.leaseMs * 1_000,
+export function costlyFaults({ faults, options }: Pick<History, 'faults' | 'options'>): number {
+  const done = faults.filter(({ skipped }) => skipped === undefined);
+  const ofConsumers = done.filter(({ fault, target }) => target?.startsWith('c') && COSTLY.has(fault)).length;
+  const ofAll = done.filter(
+    ({ fault, fromUs, toUs }) =>
+      fault === 'clock-jump' || (fault === 'kill-redis' && toUs - fromUs > options.leaseMs * 1_000),
   );
-  return inHand * (ofConsumers + longOutages.length * options.consumers);
+  return ofConsumers + ofAll.length * options.consumers;
 }
 
-function tooManyDuplicates(history: History, { items }: Findings): string[] {
+/** Each of them may cost a batch per slot (B3). Overall the share is bounded too. */
+export function duplicateAllowance(history: Pick<History, 'faults' | 'options'>): number {
+  const { concurrency, batch } = history.options;
+  return concurrency * batch * costlyFaults(history);
+}
+
+function tooManyDuplicates(history: History, { items, duplicates }: Findings): string[] {
   const allowed = duplicateAllowance(history);
+  const byFaults = items.duplicates - duplicates.byStall;
   const found: string[] = [];
-  if (items.duplicates > allowed)
-    found.push(`duplicates: ${items.duplicates}, and the faults explain at most ${allowed}`);
+  if (byFaults > allowed) found.push(`duplicates: ${byFaults}, and the faults explain at most ${allowed}`);
   const share = items.flushed === 0 ? 0 : items.duplicates / items.flushed;
   // A short run has more faults per item than the share was set for.
   if (share > MAX_DUPLICATE_SHARE && history.options.seconds >= 30)

@@ -25,7 +25,7 @@ const endWatch = watchStalls(journal);
  * as a whole, some in a single item, and then that is not written.
  */
 async function flush(items: ChaosItem[], { batchId, meta }: FlushContext): Promise<FlushResult | void> {
-  const ms = random.whole(1, 8);
+  const ms = random.whole(...spec.options.flushMs);
   const early = random.chance(0.5);
   if (!early) await delay(ms);
   if (random.chance(spec.options.failures / 2)) throw new Error('The sink refuses this batch.');

@@ -28,9 +28,17 @@ export function specFromEnvironment(): ProcessSpec {
   return JSON.parse(text) as ProcessSpec;
 }
 
-/** In an upgrade every second place starts as the previous edition; whoever takes a place later is the new one. */
-export function isPrevious({ name, incarnation, options }: ProcessSpec): boolean {
-  return options.upgrade !== undefined && incarnation === 1 && Number.parseInt(name.slice(1), 10) % 2 === 1;
+/** A place is taken by the new edition when its process has been replaced so often; until then it comes back as it was. */
+const PREVIOUS_INCARNATIONS = 3;
+
+/** In an upgrade every second place starts as the previous edition. */
+export function isPrevious({
+  name,
+  incarnation,
+  options,
+}: Pick<ProcessSpec, 'name' | 'incarnation' | 'options'>): boolean {
+  const old = Number.parseInt(name.slice(1), 10) % 2 === 1;
+  return options.upgrade !== undefined && old && incarnation <= PREVIOUS_INCARNATIONS;
 }
 
 /** What this process defines: in an upgrade the new edition states another limit, and the previous one puts up with it. */

@@ -17,7 +17,11 @@ const ROWS: readonly (readonly [string, (figures: RunSummary['figures']) => stri
     (f) =>
       `${f.lost}; unexpected ${f.unexpected}; refused but flushed ${f.refusedButFlushed}; admitted twice ${f.admittedTwice}`,
   ],
-  ['duplicates', (f) => `unexplained ${f.duplicatesUnexplained}, after ack ${f.redeliveredAfterAck}`],
+  [
+    'duplicates',
+    (f) =>
+      `unexplained ${f.duplicatesUnexplained}, after ack ${f.redeliveredAfterAck}; ${f.duplicatesPerMille} per mille, ${f.duplicatesPerConsumerFault} per fault of a consumer`,
+  ],
   [
     'samples',
     (f) =>

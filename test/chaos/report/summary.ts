@@ -1,5 +1,5 @@
 import type { Findings } from '../check/check.js';
-import { duplicateAllowance } from '../check/verdict.js';
+import { costlyFaults, duplicateAllowance } from '../check/verdict.js';
 import type { History } from '../history/history.js';
 import { FAULTS, hits } from '../plan/faults.js';
 
@@ -37,6 +37,7 @@ function figuresOfItems(history: History, { items, duplicates }: Findings): Reco
   return {
     ...counts,
     duplicatesPerMille: Math.round((items.duplicates / Math.max(1, items.flushed)) * 100_000) / 100,
+    duplicatesPerConsumerFault: Math.round((10 * items.duplicates) / Math.max(1, costlyFaults(history))) / 10,
     duplicatesAllowed: duplicateAllowance(history),
     duplicatesUnexplained: duplicates.unexplained,
     duplicatesByStall: duplicates.byStall,

@@ -3,7 +3,7 @@ import { TcpProxy } from '../../support/tcp-proxy.js';
 import type { RunOptions } from '../options.js';
 import { consumerName, producerName } from '../plan/schedule.js';
 import type { ProcessSpec } from '../process/spec.js';
-import type { Address } from './ground.js';
+import type { Ground } from './ground.js';
 import { MemberProcess, type ProcessEnd } from './member-process.js';
 
 /** Between the end of a process and the start of the next in its place. */
@@ -15,6 +15,7 @@ export class Place {
   readonly role: ProcessSpec['role'];
   readonly proxy: TcpProxy | undefined;
   readonly #spec: Omit<ProcessSpec, 'incarnation'>;
+  readonly #enter: readonly string[];
   readonly ends: ProcessEnd[] = [];
   #incarnation = 0;
   #process: MemberProcess | undefined;
@@ -24,11 +25,12 @@ export class Place {
   /** The network is disturbed on purpose. */
   disturbed = false;
 
-  constructor(spec: Omit<ProcessSpec, 'incarnation'>, proxy: TcpProxy | undefined) {
+  constructor(spec: Omit<ProcessSpec, 'incarnation'>, proxy: TcpProxy | undefined, enter: readonly string[] = []) {
     this.name = spec.name;
     this.role = spec.role;
     this.proxy = proxy;
     this.#spec = spec;
+    this.#enter = enter;
   }
 
   get process(): MemberProcess | undefined {
@@ -45,7 +47,7 @@ export class Place {
   }
 
   async start(): Promise<void> {
-    this.#process = new MemberProcess({ ...this.#spec, incarnation: ++this.#incarnation });
+    this.#process = new MemberProcess({ ...this.#spec, incarnation: ++this.#incarnation }, { enter: this.#enter });
     await this.#process.ready();
   }
 
@@ -81,7 +83,8 @@ export class Fleet {
     this.places = places;
   }
 
-  static async open(options: RunOptions, address: Address, dir: string): Promise<Fleet> {
+  static async open(options: RunOptions, ground: Ground, dir: string): Promise<Fleet> {
+    const { address } = ground;
     const names = [
       ...Array.from({ length: options.producers }, (_, i) => ({ role: 'producer' as const, name: producerName(i) })),
       ...Array.from({ length: options.consumers }, (_, i) => ({ role: 'consumer' as const, name: consumerName(i) })),
@@ -90,7 +93,7 @@ export class Fleet {
       names.map(async ({ role, name }) => {
         const proxy = address.kind === 'url' ? await TcpProxy.start(address.url) : undefined;
         const own = proxy === undefined ? address : { kind: 'url' as const, url: proxy.url };
-        return new Place({ role, name, address: own, dir, options }, proxy);
+        return new Place({ role, name, address: own, dir, options }, proxy, ground.enter?.(name));
       }),
     );
     return new Fleet(places);

@@ -16,6 +16,8 @@ export interface Ground {
   readonly address: Address;
   /** kill -9 of a single Redis, a pause, and a start from its append-only file. Resolves with when it was executed. */
   killAndRestart?(pauseMs: number): Promise<{ readonly startedUs: number }>;
+  /** What the process at a place of the fleet is started with, such as a program that takes it into another network. */
+  enter?(place: string): readonly string[];
   stop(): Promise<void>;
 }
 

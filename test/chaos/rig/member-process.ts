@@ -25,6 +25,13 @@ export interface ProcessEnd {
   readonly said?: string;
 }
 
+export interface MemberProcessOptions {
+  /** Options of Node itself. */
+  readonly nodeOptions?: readonly string[];
+  /** What it is started with, such as a program that takes it into another network and becomes it. */
+  readonly enter?: readonly string[];
+}
+
 /** One producer or consumer process. */
 export class MemberProcess {
   readonly id: string;
@@ -36,12 +43,12 @@ export class MemberProcess {
   #stuck = false;
   #peakBytes = 0;
 
-  constructor(spec: ProcessSpec, nodeOptions: readonly string[] = []) {
+  constructor(spec: ProcessSpec, { nodeOptions = [], enter = [] }: MemberProcessOptions = {}) {
     this.id = memberId(spec);
     this.#errorPath = join(spec.dir, `stderr-${this.id}.txt`);
     const errors = openSync(this.#errorPath, 'a');
     const program = fileURLToPath(new URL(`../process/${spec.role}.js`, import.meta.url));
-    this.#child = spawn('/bin/sh', ['-c', GUARD, process.execPath, ...nodeOptions, program], {
+    this.#child = spawn('/bin/sh', ['-c', GUARD, ...enter, process.execPath, ...nodeOptions, program], {
       env: { ...process.env, ...specToEnvironment(spec) },
       stdio: ['ignore', 'pipe', errors, 'pipe'],
       detached: true, // Ctrl-C in the terminal is for the rig; it stops its fleet by itself

@@ -10,7 +10,8 @@ export function runChaos(options: RunOptions, context: RunContext): Promise<Hist
   return onStage(options, context, carryOutPlan);
 }
 
-async function carryOutPlan({ options, injector, context: { log, signal } }: Stage): Promise<void> {
+/** The faults of the plan at their times, and the rest of the run. */
+export async function carryOutPlan({ options, injector, context: { log, signal } }: Stage): Promise<void> {
   const plan = planFaults(options);
   const startedUs = nowUs();
   log(`seed ${options.seed}: ${plan.length} faults in ${options.seconds} s`);

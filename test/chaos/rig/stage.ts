@@ -71,7 +71,7 @@ export async function onStage(
     );
     await patiently(() => Promise.all([looker.ping(), reader.ping()]));
     await operator.open();
-    const fleet = await Fleet.open(options, ground.address, dir);
+    const fleet = await Fleet.open(options, ground, dir);
     closers.push(() => fleet.close());
     const injector = new Injector(fleet, ground, operator);
     const [sampler, recorder] = [new Sampler(looker), new Recorder(reader)];

@@ -90,6 +90,10 @@ describe('the bound of what is pending', () => {
     const pushes = names(50).map((item) => producer.push(item));
     const late = await Promise.all(pushes.slice(20));
     expect(late.map((result) => !result.accepted && result.reason)).toEqual(Array(30).fill('unavailable'));
+    const causes = new Set(late.map((result) => !result.accepted && result.cause));
+    expect([...causes].map(String), 'one error for all: its stack trace costs more than the rest').toEqual([
+      'Error: No more may be pending in this process (maxPendingItems 20, maxPendingBytes 16777216).',
+    ]);
     expect(producer.metrics()).toMatchObject({ pendingItems: 20, refusedLocally: { pending_full: 30 } });
     store.release('push');
     const early = await Promise.all(pushes.slice(0, 20));
@@ -104,7 +108,7 @@ describe('the bound of what is pending', () => {
     await settle();
     const result = await producer.push('one too many');
     expect(result).toMatchObject({ accepted: false, reason: 'full', state: 'blocked', utilization: 1 });
-    expect(result).toMatchObject({ cause: { message: expect.stringContaining('5 items') } });
+    expect(result).toMatchObject({ cause: { message: expect.stringContaining('maxPendingItems 5,') } });
     await producer.close();
     const ends = await Promise.all(blocked);
     expect(ends.map((end) => !end.accepted && end.reason)).toEqual(Array(5).fill('aborted'));

@@ -47,7 +47,8 @@ export const pushScript = defineScript({
       ...items.map((item) => encodeOffer(item.id, item.lane, item.payload)),
     ],
   }),
-  reply: tagged(['push', 'replayed'], z.tuple([whole, whole, z.string()])).transform(
+  // It may be the answer that a call of another edition recorded, which may have had more to say.
+  reply: tagged(['push', 'replayed'], z.tuple([whole, whole, z.string()], z.unknown())).transform(
     ([tag, vitals, [evicted, retryAfterMs, outcomes]]): PushReply => ({
       vitals,
       evicted,
