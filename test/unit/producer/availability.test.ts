@@ -116,7 +116,7 @@ describe('Redis gives no answer', () => {
     const startedAt = performance.now();
     const error = await thrown(producer.push('b'));
     expect(error).toMatchObject({ outcome: 'not_sent', token: undefined });
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
     store.release('push');
     await first;
     expect(store.pushes().map((call) => call.payloads)).toEqual([['a']]);

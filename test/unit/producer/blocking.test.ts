@@ -212,7 +212,7 @@ describe('the time limit against the grant', () => {
     const startedAt = performance.now();
     const result = await producer.push('c', { timeoutMs: 20 });
     expect(result).toMatchObject({ accepted: false, reason: 'timeout' });
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
   });
 
   it('ends in time when the call to leave fails', async () => {

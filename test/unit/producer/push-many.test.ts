@@ -129,7 +129,7 @@ describe('pushMany', () => {
     const { producer } = rig({ maxBufferSize: 1, strategy: 'block' });
     const startedAt = performance.now();
     const result = await producer.pushMany(names(2_001), { timeoutMs: 100 });
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
     const reasons = result.results.map((each) => each.accepted || each.reason);
     expect(reasons.slice(0, 1_000)).toEqual([true, ...Array(999).fill('timeout')]);
     // A timer may be early by a part of a millisecond, which is then left for the second chunk.
