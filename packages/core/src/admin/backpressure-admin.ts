@@ -22,6 +22,7 @@ const MAX_PATCH_ATTEMPTS = 20;
 /** A dead letter as an operator sees it. */
 export interface DeadLetterEntry<T> {
   readonly id: string;
+  /** Empty when no producer wrote the record; then `payload` is the whole of it. */
   readonly itemId: string;
   /** Undefined when the payload can't be decoded; `payload` has it as it is. */
   readonly item: T | undefined;
@@ -108,7 +109,8 @@ export class BackpressureAdmin<T = unknown> {
   /**
    * Makes the books agree with what is there, after somebody else has deleted or overwritten keys of the buffer: what is
    * missing is counted as lost, what no counter knew of as accepted, and what is none of ours is set aside. A batch whose
-   * books were damaged is flushed again. Harmless on a buffer that is in order. It looks at every item.
+   * books were damaged is flushed again. An overwritten record that a consumer has met before is a dead letter without
+   * `itemId`, counted as dead and kept. Harmless on a buffer that is in order. It looks at every item.
    */
   async repair(): Promise<Omit<RepairReply, 'vitals'>> {
     const budget = await this.#open();
