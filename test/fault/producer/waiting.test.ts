@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import { expect, inject, it, vi } from 'vitest';
+import { expect, inject, it } from 'vitest';
 import { names, RedisRig } from '../../integration/producer/rig.js';
+import { eventually } from '../../support/eventually.js';
 import { startProxy } from './rig.js';
 
 const url = inject('redisUrl');
@@ -14,7 +15,7 @@ it('N8: those who wait look for themselves when no wake-up ever arrives over a c
   proxy.loseMessages();
   const connections = proxy.accepted;
   const pushes = names(5).map((item) => producer.push(item));
-  await vi.waitFor(() => expect(producer.metrics().blockedNow).toBe(5));
+  await eventually(() => expect(producer.metrics().blockedNow).toBe(5));
   await rig.taker().collect(5);
   for (const result of await Promise.all(pushes)) expect(result).toMatchObject({ accepted: true });
   expect(proxy.accepted).toBe(connections);
@@ -31,9 +32,9 @@ it('P5: an abort and the grant come at once: the push ends as one of the two, an
     accepted.push(`first ${round}`);
     const stopping = new AbortController();
     const raced = producer.push(`raced ${round}`, { signal: stopping.signal });
-    await vi.waitFor(() => expect(producer.metrics().blockedNow).toBe(1), { interval: 1 });
+    await eventually(() => expect(producer.metrics().blockedNow).toBe(1), 1);
     const behind = other.push(`behind ${round}`);
-    await vi.waitFor(() => expect(other.metrics().blockedNow).toBe(1), { interval: 1 });
+    await eventually(() => expect(other.metrics().blockedNow).toBe(1), 1);
 
     const flush = taker.flush();
     for (let turn = 0; turn < (accepted.length % 9) * 5; turn++) await setImmediate();
