@@ -20,8 +20,16 @@ export interface RedisCluster {
   ownerOf(slot: number): Promise<RedisServer>;
   /** Another primary. */
   otherThan(owner: RedisServer): Promise<RedisServer>;
-  /** Moves a slot with its keys, as `redis-cli --cluster reshard` does: clients see MOVED, ASK and TRYAGAIN meanwhile. */
-  moveSlot(slot: number, from: RedisServer, to: RedisServer): Promise<void>;
+  /**
+   * Moves a slot with its keys, as `redis-cli --cluster reshard` does: clients see MOVED, ASK and TRYAGAIN meanwhile.
+   * `meanwhile` is waited for when one key has been moved, and again when all have, before the slot itself is.
+   */
+  moveSlot(
+    slot: number,
+    from: RedisServer,
+    to: RedisServer,
+    meanwhile?: (moved: 'one' | 'all') => Promise<void>,
+  ): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -112,16 +120,20 @@ function operations(nodes: readonly RedisServer[], to: AdminOf) {
     if (other === undefined) throw new Error('There is no other');
     return other;
   };
-  const moveSlot = async (slot: number, from: RedisServer, target: RedisServer) => {
+  const moveSlot: RedisCluster['moveSlot'] = async (slot, from, target, meanwhile = async () => {}) => {
     const idOf = async (node: RedisServer) => String(await to(node).call('cluster', 'myid'));
     const [fromId, targetId] = await Promise.all([idOf(from), idOf(target)]);
     await to(target).call('cluster', 'setslot', slot, 'importing', fromId);
     await to(from).call('cluster', 'setslot', slot, 'migrating', targetId);
-    for (;;) {
-      const keys = (await to(from).call('cluster', 'getkeysinslot', slot, 5)) as string[];
-      if (keys.length === 0) break;
-      await to(from).call('migrate', '127.0.0.1', target.port, '', 0, 5_000, 'keys', ...keys);
-    }
+    const moveKeys = async (count: number) => {
+      const keys = (await to(from).call('cluster', 'getkeysinslot', slot, count)) as string[];
+      if (keys.length > 0) await to(from).call('migrate', '127.0.0.1', target.port, '', 0, 5_000, 'keys', ...keys);
+      return keys.length;
+    };
+    await moveKeys(1);
+    await meanwhile('one');
+    while ((await moveKeys(5)) > 0);
+    await meanwhile('all');
     await to(target).call('cluster', 'setslot', slot, 'node', targetId);
     await to(from).call('cluster', 'setslot', slot, 'node', targetId);
   };

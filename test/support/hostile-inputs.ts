@@ -183,6 +183,7 @@ export function hostileCalls(connection: string): { readonly calls: readonly Hos
   add('admin.events', 'after', [7, '+', 'x', '1-2-3', null], (after) => admin.events({ after }));
   add('admin.deadLetters.list', 'limit', [...NO_COUNT, 0, 1_001], (limit) => admin.deadLetters.list({ limit }));
   add('admin.deadLetters.list', 'before', [7, '+', 'x', '(1-1'], (before) => admin.deadLetters.list({ before }));
+  add('admin.deadLetters.peek', 'id', [undefined, 7, '+', 'x', '1-2-3', ['1-1']], (id) => admin.deadLetters.peek(id));
   for (const action of ['redrive', 'discard'] as const) {
     add(`admin.deadLetters.${action}`, 'ids', [null, 7, '1-1', [7], ['x'], ['1-1', '-'], [['1-1']]], (ids) =>
       admin.deadLetters[action](ids),

@@ -19,6 +19,7 @@ export class TcpProxy {
   #port = 0;
   #delayMs = 0;
   #blackHole = false;
+  #losesMessages = false;
   #connections = 0;
 
   private constructor(url: string) {
@@ -78,6 +79,11 @@ export class TcpProxy {
     await closed;
   }
 
+  /** Whoever has subscribed hears nothing any more, though his connection works. */
+  loseMessages(): void {
+    this.#losesMessages = true;
+  }
+
   /** Every byte arrives so much later, each way. */
   delay(ms: number): void {
     this.#delayMs = ms;
@@ -105,6 +111,7 @@ export class TcpProxy {
     const pair = new Pair(client, connect(this.#target), {
       delayMs: () => this.#delayMs,
       takeDrop: (request) => this.#takeDrop(request),
+      loses: (reply) => this.#losesMessages && isMessage(reply),
       closed: () => this.#pairs.delete(pair),
     });
     this.#pairs.add(pair);
@@ -118,6 +125,11 @@ export class TcpProxy {
   }
 }
 
+/** Of a channel, or of one that is sharded. */
+function isMessage(frame: Buffer): boolean {
+  return /^[*>]3\r\n\$[78]\r\ns?message\r\n/.test(frame.toString('latin1', 0, 20));
+}
+
 interface Drop {
   readonly text: string;
   readonly resolve: () => void;
@@ -126,6 +138,7 @@ interface Drop {
 interface PairOptions {
   delayMs(): number;
   takeDrop(request: Buffer): Drop | undefined;
+  loses(reply: Buffer): boolean;
   closed(): void;
 }
 
@@ -190,6 +203,7 @@ class Pair {
     // What came together costs one write.
     this.#client.cork();
     for (const frame of this.#replies.feed(bytes)) {
+      if (this.#options.loses(frame)) continue;
       // Pushed by RESP3, not asked for.
       if (frame[0] !== 0x3e) {
         const drop = this.#drops.get(this.#replied++);

@@ -25,7 +25,7 @@ export interface Findings {
 
 export async function check(history: History, descriptors: Parameters<typeof replayOnModel>[1]): Promise<Findings> {
   const items = countItems(history);
-  const operations = operationsOf(history.calls);
+  const operations = operationsOf(history.calls, history.options.leaseMs);
   return {
     items,
     duplicates: judgeDuplicates(history),

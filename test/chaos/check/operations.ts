@@ -1,5 +1,6 @@
 import type { History, StoreCall } from '../history/history.js';
 import type { Effect, ReplyLine, Seen, StoreOp } from '../history/lines.js';
+import { type Fates, lostMeanwhile, type OpenCall, openCall, replacementsIn } from './open-calls.js';
 
 /** One call as a checker of orders sees it: between when and when it took effect, what it did, what it saw then. */
 export interface Operation {
@@ -14,7 +15,7 @@ export interface Operation {
   readonly change: Change;
   /** Whether the revision is its own; else it only read, as far as one can tell. */
   readonly sure: boolean;
-  /** The same step may have done more than is said here: see {@link OpenCall}. */
+  /** The same step may have done more than is said here: see `OpenCall`. */
   readonly more: boolean;
 }
 
@@ -23,17 +24,6 @@ export interface Change {
   readonly size: number;
   readonly ready: number;
   readonly accepted: number;
-}
-
-/** A call of which is not known whether it took effect, or when. */
-export interface OpenCall {
-  readonly who: string;
-  readonly op: StoreOp;
-  readonly from: number;
-  /** When it must have taken effect, if at all; not given when nobody can tell. */
-  readonly to?: number;
-  /** What it did, if that is known. */
-  readonly change?: { readonly size: number; readonly ready: number };
 }
 
 export interface Operations {
@@ -46,28 +36,60 @@ const TOKENED: ReadonlySet<StoreOp> = new Set(['push', 'cancel', 'settle']);
 const CHANGING: ReadonlySet<StoreOp> = new Set(['push', 'cancel', 'take', 'settle', 'gate', 'purge', 'configure']);
 
 /** Turns the journals of the stores into operations. A call that was repeated under one token counts once. */
-export function operationsOf(calls: History['calls']): Operations {
+export function operationsOf(calls: History['calls'], leaseMs: number): Operations {
+  const about = { leaseUs: leaseMs * 1_000, takers: firstTakers(calls), replacements: replacementsIn(calls) };
+  const asked = batchesAskedFor(calls);
+  const parts = [...byKey(calls).values()].map((repeated): Operations => {
+    const [{ call }] = repeated as [StoreCall];
+    return call.op === 'take' ? takesOf(repeated, asked.get(call.key), about) : carriedOut(repeated, about);
+  });
+  return { done: parts.flatMap(({ done }) => done), open: parts.flatMap(({ open }) => open) };
+}
+
+interface Circumstances extends Fates {
+  readonly takers: ReadonlyMap<string, string>;
+}
+
+/** One call, or several under one token: carried out once, whichever of them is answered. */
+function carriedOut(repeated: readonly StoreCall[], about: Circumstances): Operations {
+  const from = Math.min(...repeated.map(({ call }) => call.at));
+  const [first] = repeated.filter(({ end }) => end?.kind === 'reply').sort((a, b) => endAt(a) - endAt(b));
+  if (first === undefined) return { done: [], open: repeated.filter(mayHaveRun).map((call) => openCall(call, about)) };
+  const end = first.end as ReplyLine;
+  const once = repeated.length === 1 && end.sends === 1;
+  const { done, open } = partsOf(first, onlyFresh(end, about.takers), from, once);
+  if (once || first.call.nextBatch === undefined) return { done, open };
+  return { done, open: [...open, ...lostMeanwhile(first.who, { from, to: end.at }, about)] };
+}
+
+/**
+ * Takes under one id, in their order. They give the same batch as long as its lease holds, so the first answer that comes of
+ * a single sending is exact. What an earlier one may have taken without being heard is open: when, and after a lease
+ * which batch.
+ */
+function takesOf(calls: readonly StoreCall[], asked: AskedFor | undefined, about: Circumstances): Operations {
   const done: Operation[] = [];
   const open: OpenCall[] = [];
-  const asked = batchIdsAskedFor(calls);
-  const takers = firstTakers(calls);
-  for (const repeated of byKey(calls).values()) {
-    const from = Math.min(...repeated.map(({ call }) => call.at));
-    const answered = repeated.filter(({ end }) => end?.kind === 'reply').sort((a, b) => endAt(a) - endAt(b));
-    const [first] = answered;
-    if (first === undefined) {
-      const [call] = repeated.filter(mayHaveRun);
-      if (call !== undefined) open.push({ who: call.who, op: call.call.op, from });
+  let told = asked?.told;
+  let unheardFrom = asked?.from;
+  for (const taking of calls) {
+    const { who, call, end } = taking;
+    if (end?.kind !== 'reply') {
+      if (!mayHaveRun(taking)) continue;
+      unheardFrom ??= call.at;
+      open.push(openCall(taking, about));
       continue;
     }
-    const end = first.end as ReplyLine;
-    const { op, key } = first.call;
-    const again = repeated.length > 1 || (op === 'take' && asked.has(key));
-    // A take that was sent twice is answered twice: the batch is the same, the moment of the second is another.
-    const once = !again && end.sends === 1;
-    const parts = partsOf(first, onlyFresh(end, takers), from, once);
+    const repeated = end.sends > 1;
+    const once = !repeated && unheardFrom === undefined && told === undefined;
+    if (repeated) {
+      unheardFrom ??= call.at;
+      open.push(...lostMeanwhile(who, { from: call.at, to: end.at }, about));
+    }
+    const parts = partsOf(taking, onlyFresh(end, about.takers), unheardFrom ?? call.at, once);
     done.push(...parts.done);
-    open.push(...parts.open);
+    if (!isSameBatch(told, end.effect)) open.push(...parts.open);
+    if (end.effect.batch !== undefined) told = end.effect;
   }
   return { done, open };
 }
@@ -79,7 +101,7 @@ function partsOf({ who, call }: StoreCall, { at, seen, effect }: ReplyLine, from
   const taking = call.op === 'take' && effect.batch !== undefined;
   // When it was taken is not known, and what was seen is of a later moment: a look, and an open call.
   if (taking && !once) {
-    const look = { ...about, seen, change: changeOf({ changed: 'no' }), sure: false, more: false };
+    const look = { ...about, from: call.at, seen, change: changeOf({ changed: 'no' }), sure: false, more: false };
     return { done: [look], open: [{ ...open, change: changeOf(effect) }] };
   }
   const { next } = effect;
@@ -98,30 +120,40 @@ function partsOf({ who, call }: StoreCall, { at, seen, effect }: ReplyLine, from
 
 function byKey(calls: History['calls']): Map<string, StoreCall[]> {
   const groups = new Map<string, StoreCall[]>();
-  for (const call of calls) {
+  for (const call of [...calls].sort((a, b) => a.call.at - b.call.at)) {
     const { op, key, n } = call.call;
     // Only a token or a batch id makes two calls one; of the rest each stands for itself.
     const repeatable = op === 'push' || op === 'cancel' || op === 'take' || op === 'settle';
     const name = repeatable ? `${op} ${key}` : `${op} ${call.who} ${n}`;
-    const group = groups.get(name) ?? [];
-    // A take that was refused may be asked again under its id: that is another call.
-    if (op === 'take' && group.length > 0 && group.every(wasRefused)) {
-      groups.set(`${name} before ${n}`, group);
-      groups.set(name, [call]);
-    } else {
-      groups.set(name, [...group, call]);
-    }
+    groups.set(name, [...(groups.get(name) ?? []), call]);
   }
   return groups;
 }
 
-/** Ids under which settlements were to take the next batch, unless they were told that there is none. */
-function batchIdsAskedFor(calls: History['calls']): Set<string> {
-  const ids = calls.flatMap(({ call, end }) => {
-    const none = end?.kind === 'reply' && end.effect.next?.effect.batch === undefined;
-    return call.nextBatch === undefined || none ? [] : [call.nextBatch];
-  });
-  return new Set(ids);
+/** A settlement was to take the next batch under this id as well, and was not told that there is none. */
+interface AskedFor {
+  readonly from: number;
+  /** What it was told that it has taken. */
+  readonly told?: Effect;
+}
+
+function batchesAskedFor(calls: History['calls']): Map<string, AskedFor> {
+  const asked = new Map<string, AskedFor>();
+  for (const { call, end } of calls) {
+    const { nextBatch, at } = call;
+    const effect = end?.kind === 'reply' ? end.effect.next?.effect : undefined;
+    const none = end?.kind === 'reply' && effect?.batch === undefined;
+    if (nextBatch === undefined || none) continue;
+    const told = effect ?? asked.get(nextBatch)?.told;
+    asked.set(nextBatch, { from: Math.min(at, asked.get(nextBatch)?.from ?? at), ...(told && { told }) });
+  }
+  return asked;
+}
+
+function isSameBatch(told: Effect | undefined, { head, takenUntried, takenRetry }: Effect): boolean {
+  return (
+    told !== undefined && told.head === head && told.takenUntried === takenUntried && told.takenRetry === takenRetry
+  );
 }
 
 /**
@@ -151,10 +183,6 @@ function onlyFresh(end: ReplyLine, takers: ReadonlyMap<string, string>): ReplyLi
   const { next } = end.effect;
   const effect = fresh(end.effect);
   return { ...end, effect: next === undefined ? effect : { ...effect, next: { ...next, effect: fresh(next.effect) } } };
-}
-
-function wasRefused({ call, end }: StoreCall): boolean {
-  return call.op === 'take' && end?.kind === 'reply' && end.effect.batch === undefined;
 }
 
 function mayHaveRun({ call, end }: StoreCall): boolean {

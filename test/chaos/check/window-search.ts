@@ -1,4 +1,5 @@
-import type { OpenCall, Operation } from './operations.js';
+import type { OpenCall } from './open-calls.js';
+import type { Operation } from './operations.js';
 
 const MAX_STEPS = 3_000;
 /** So many open calls may have taken effect between two others. */

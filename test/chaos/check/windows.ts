@@ -1,4 +1,5 @@
-import type { OpenCall, Operation, Operations } from './operations.js';
+import type { OpenCall } from './open-calls.js';
+import type { Operation, Operations } from './operations.js';
 import { Search, type Window } from './window-search.js';
 
 /**
@@ -16,8 +17,6 @@ export interface WindowFindings {
 }
 
 const CALLS = 40;
-/** A call whose fate is open may take effect this much later: a deadline, and what may lie in a socket. */
-const OPEN_US = 6_000_000;
 const MAX_OPEN = 64;
 const LONG_US = 100_000;
 const MAX_VIOLATIONS = 10;
@@ -66,7 +65,7 @@ function windowAt({ calls, long, open }: Calls, first: number): Window {
   }
   earlier.sort((a, b) => a.from - b.from);
   const optional = new Set([...earlier, ...inside.filter(({ to }) => to > end)]);
-  const possible = open.filter(({ from, to = from + OPEN_US }) => from < end && to > begin);
+  const possible = open.filter(({ from, to }) => from < end && to > begin);
   return { calls: [...earlier, ...inside], optional, open: possible };
 }
 

@@ -48,6 +48,7 @@ async function openAll(connection: ConnectionInput, { opened }: { opened: boolea
     'admin.purge': () => admin.purge(),
     'admin.events': () => admin.events(),
     'admin.deadLetters.list': () => admin.deadLetters.list(),
+    'admin.deadLetters.peek': () => admin.deadLetters.peek('1-1'),
     'admin.deadLetters.redrive': () => admin.deadLetters.redrive(),
     'admin.deadLetters.discard': () => admin.deadLetters.discard(['1-1']),
     'admin.destroy': () => admin.destroy(),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { BufferStore } from '@backpressure/core/store';
+import type { BufferStore, PushReply } from '@backpressure/core/store';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { describeAdmission } from '../../conformance/admission.js';
 import { describeLine } from '../../conformance/line.js';
@@ -10,7 +11,7 @@ import { type RedisCluster, startCluster } from '../../support/cluster.js';
 import { eventually } from '../../support/eventually.js';
 import { openClockStore } from '../../support/virtual-clock-store.js';
 import { Load, SESSIONS } from './load.js';
-import { declare, expectBooksToAgree, openStore } from './rig.js';
+import { declare, expectBooksToAgree, openStore, Session, waitingIn } from './rig.js';
 
 const NODE_TIMEOUT_MS = 1_500;
 let cluster: RedisCluster;
@@ -45,6 +46,34 @@ async function openPair() {
     return { owner, store, durable: openStore(cluster.client, options, name) };
   }
 }
+
+/** How often a node has answered with an error of this kind. */
+async function answersOf(node: Redis, kind: string): Promise<number> {
+  return Number(new RegExp(`errorstat_${kind}:count=(\\d+)`).exec(await node.info('errorstats'))?.[1] ?? 0);
+}
+
+it('N10: a call under way while a slot is moved is told to try again (TRYAGAIN, ASK), and carried out once', async () => {
+  const store = openStore(cluster.client, { deadlineMs: 15_000 });
+  await declare(store);
+  const session = new Session(store);
+  await session.push(['before']);
+  const slot = await slotOf(store);
+  const owner = await cluster.ownerOf(slot);
+  const target = await cluster.otherThan(owner);
+  const node = new Redis(owner.url);
+  onTestFinished(() => node.disconnect());
+  let push: Promise<PushReply> | undefined;
+  await cluster.moveSlot(slot, owner, target, async (moved) => {
+    const kind = moved === 'one' ? 'TRYAGAIN' : 'ASK';
+    const before = await answersOf(node, kind);
+    push ??= session.push(['meanwhile']);
+    await eventually(async () => expect(await answersOf(node, kind)).toBeGreaterThan(before));
+  });
+  expect((await push)?.outcomes).toEqual(['accepted']);
+  expect((await session.push(['after'])).outcomes).toEqual(['accepted']);
+  expect(await waitingIn(cluster.client, store)).toEqual(['before', 'meanwhile', 'after']);
+  await expectBooksToAgree(store);
+});
 
 it('N10, B13: under load a slot is moved and its primary killed, and nothing is seen of it but a pause', async () => {
   const { owner, store, durable } = await openPair();

@@ -156,13 +156,15 @@ describe('a consumer on Redis', () => {
   it('buries what it cannot decode, and flushes the rest of the batch', async () => {
     const { store, consume, empty, admin } = await openBuffer();
     const flushed: number[] = [];
-    await feed(store, [1, 'raw:{', 2]);
+    await feed(store, [1, 'raw:{', 2, 'raw:[']);
     await consume((items) => void flushed.push(...items));
     await empty();
     expect(flushed).toEqual([1, 2]);
-    expect(await admin.deadLetters.list()).toMatchObject([
-      { payload: 'raw:{', cause: expect.stringContaining('decoded') },
-    ]);
+    const letters = await admin.deadLetters.list();
+    const cause = expect.stringContaining('decoded');
+    expect(letters).toMatchObject(['raw:[', 'raw:{'].map((payload) => ({ payload, cause, attempts: 1 })));
+    for (const letter of letters) expect(await admin.deadLetters.peek(letter.id)).toEqual(letter);
+    expect(await admin.deadLetters.peek('1-1')).toBeUndefined();
     expect((await admin.status()).ledgerImbalance).toBe(0);
   });
 

@@ -7,8 +7,13 @@ import { DEFAULT_OPTIONS } from '../../chaos/options.js';
 import { Random } from '../../chaos/random.js';
 import { accepted, call, openCall, seen } from './histories.js';
 
+const LEASE_MS = 2_000;
+
 const witness = (calls: readonly StoreCall[]) =>
-  checkWitness({ calls, options: { ...DEFAULT_OPTIONS, limit: 10 } } as unknown as History, operationsOf(calls));
+  checkWitness(
+    { calls, options: { ...DEFAULT_OPTIONS, limit: 10 } } as unknown as History,
+    operationsOf(calls, LEASE_MS),
+  );
 
 describe('the witness', () => {
   const first = call('push', [0, 10], seen(1, 1), accepted(1));
@@ -98,7 +103,7 @@ describe('windows without revisions', () => {
       return call('push', span, seen(i, size, ready), accepted(n));
     });
   };
-  const windows = (calls: readonly StoreCall[]) => checkWindows(operationsOf(calls), { batch: 4, stride: 5 });
+  const windows = (calls: readonly StoreCall[]) => checkWindows(operationsOf(calls, LEASE_MS), { batch: 4, stride: 5 });
 
   it.each([1, 2, 3, 4, 5])('finds an order where there is one (seed %i)', (seed) => {
     expect(windows(history(seed))).toMatchObject({ violations: [], undecided: 0, windows: 17 });
@@ -112,10 +117,44 @@ describe('windows without revisions', () => {
     expect(windows(wrong).violations).not.toEqual([]);
   });
 
-  it('lets a call whose fate is open explain a change', () => {
+  it('lets a call whose fate is open explain a change, as long as it may lie in a connection', () => {
     const calls = history(1);
-    const lost = calls.filter((each, i) => i !== 60 || each.call.op !== 'push');
-    const [op, from] = [calls[60]?.call.op ?? 'push', calls[60]?.call.at ?? 0];
-    expect(windows([...lost, openCall(op, from)]).violations).toEqual([]);
+    const lost = calls.findIndex(({ call: { op }, end }, i) => i > 50 && op === 'push' && acceptedBy(end) > 0);
+    const { at } = (calls[lost] as StoreCall).call;
+    const violationsWith = (...others: readonly StoreCall[]) =>
+      windows([...calls.toSpliced(lost, 1), ...others]).violations;
+    expect(violationsWith()).not.toEqual([]);
+    expect(violationsWith(openCall('push', at))).toEqual([]);
+    const long = openCall('push', at - 5_000_000);
+    expect(violationsWith(long)).toEqual([]);
+    expect(violationsWith(openCall('push', at - 20_000_000))).not.toEqual([]);
+    const replacement = call('renew', [at - 4_900_000, at - 4_899_999], undefined, { changed: 'no' }, { who: 'p0.2' });
+    expect(violationsWith(long, replacement)).not.toEqual([]);
+  });
+
+  /** History 1, and the key of a late take in it. */
+  const withLateTake = () => {
+    const calls = history(1);
+    const late = calls.find(({ call: { op } }, i) => i > 70 && op === 'take') as StoreCall;
+    return { calls, key: late.call.key };
+  };
+  const underKey = (each: StoreCall, key: string): StoreCall => ({ ...each, call: { ...each.call, key } });
+
+  it('knows that a taker whose lease has ended is given another batch under the same id', () => {
+    const { calls, key } = withLateTake();
+    const first = calls.findIndex(({ call: { op } }) => op === 'take');
+    expect(windows(calls.map((each, i) => (i === first ? underKey(each, key) : each))).violations).toEqual([]);
+  });
+
+  it('counts a take that was refused before, and before that could not be sent', () => {
+    const { calls, key } = withLateTake();
+    const end = { kind: 'failed', n: 0, at: -800, error: 'no connection', unknown: false } as const;
+    const failed = { ...underKey(call('take', [-900, -800], undefined), key), end };
+    const refused = underKey(call('take', [-700, -600], seen(0, 0), { changed: 'maybe' }), key);
+    expect(windows([failed, refused, ...calls]).violations).toEqual([]);
   });
 });
+
+function acceptedBy(end: StoreCall['end']): number {
+  return end?.kind === 'reply' ? (end.effect.accepted ?? 0) : 0;
+}

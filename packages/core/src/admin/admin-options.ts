@@ -24,6 +24,7 @@ const eventsSchema = z.strictObject(
   { limit: wholeNumber(1, PAGE).default(100), after: entryId('an event').optional() },
   { error: 'must be an object { limit?, after? }' },
 );
+const letterSchema = z.strictObject({ id: entryId('a dead letter') });
 const idsSchema = z.strictObject({
   ids: z.array(entryId('a dead letter'), { error: 'must be an array of ids of dead letters' }).optional(),
 });
@@ -43,6 +44,17 @@ export function parsePauseOptions(options: unknown) {
 /** @throws ConfigError */
 export function parseLettersOptions(options: unknown) {
   return checkInput(lettersSchema, options, 'The options of deadLetters.list');
+}
+
+/**
+ * The id as Redis writes it, and the next one that there can be: what is right before that is the letter, if it is there.
+ *
+ * @throws ConfigError
+ */
+export function parseLetterId(id: unknown): { readonly id: string; readonly next: string } {
+  const [revision = '', index = '0'] = checkInput(letterSchema, { id }, 'The call of deadLetters.peek').id.split('-');
+  const digits = BigInt(revision);
+  return { id: `${digits}-${BigInt(index)}`, next: `${digits}-${BigInt(index) + 1n}` };
 }
 
 /** @throws ConfigError */

@@ -7,12 +7,13 @@ import { type BackpressureConfig, type BackpressureOptions, checkOptions, comple
 import { statedFields } from '../domain/config-fields.js';
 import { ProtocolError } from '../domain/errors.js';
 import type { Lane } from '../domain/lane.js';
-import type { CallOptions, RedriveRequest, RepairReply, StoreEvent } from '../domain/store-port.js';
+import type { CallOptions, DeadLetter, RedriveRequest, RepairReply, StoreEvent } from '../domain/store-port.js';
 import {
   checkAdmin,
   PAGE,
   parseEventsOptions,
   parseIds,
+  parseLetterId,
   parseLettersOptions,
   parsePauseOptions,
 } from './admin-options.js';
@@ -22,6 +23,7 @@ const MAX_PATCH_ATTEMPTS = 20;
 /** A dead letter as an operator sees it. */
 export interface DeadLetterEntry<T> {
   readonly id: string;
+  /** Empty when no producer wrote the record; then `payload` is the whole of it. */
   readonly itemId: string;
   /** Undefined when the payload can't be decoded; `payload` has it as it is. */
   readonly item: T | undefined;
@@ -108,7 +110,8 @@ export class BackpressureAdmin<T = unknown> {
   /**
    * Makes the books agree with what is there, after somebody else has deleted or overwritten keys of the buffer: what is
    * missing is counted as lost, what no counter knew of as accepted, and what is none of ours is set aside. A batch whose
-   * books were damaged is flushed again. Harmless on a buffer that is in order. It looks at every item.
+   * books were damaged is flushed again. An overwritten record that a consumer has met before is a dead letter without
+   * `itemId`, counted as dead and kept. Harmless on a buffer that is in order. It looks at every item.
    */
   async repair(): Promise<Omit<RepairReply, 'vitals'>> {
     const budget = await this.#open();
@@ -123,7 +126,7 @@ export class BackpressureAdmin<T = unknown> {
     return this.#client.store.events({ limit, ...(after === undefined ? {} : { after }) }, budget.left);
   }
 
-  /** Items that were given up: list them, put them back, or delete them. */
+  /** Items that were given up: look at them, put them back, or delete them. */
   readonly deadLetters = {
     /** Newest first, up to 1,000 (default 100), before the id of an earlier page. */
     list: async (
@@ -133,13 +136,14 @@ export class BackpressureAdmin<T = unknown> {
       const budget = await this.#open();
       const page = { limit, ...(before === undefined ? {} : { before }) };
       const letters = await this.#client.store.deadLetters(page, budget.left);
-      return letters.map(({ item, ...letter }) => ({
-        ...letter,
-        itemId: item.id,
-        item: this.#decoded(item.payload),
-        payload: item.payload,
-        priority: item.lane,
-      }));
+      return letters.map((letter) => this.#entryOf(letter));
+    },
+    /** The one with this id, however many are newer. Undefined when it is not there (any more). */
+    peek: async (id: string): Promise<DeadLetterEntry<T> | undefined> => {
+      const wanted = parseLetterId(id);
+      const budget = await this.#open();
+      const [found] = await this.#client.store.deadLetters({ limit: 1, before: wanted.next }, budget.left);
+      return found?.id === wanted.id ? this.#entryOf(found) : undefined;
     },
     /** Puts them back at the end of their lanes, as far as there is room; all of them without ids. */
     redrive: (ids?: readonly string[]): Promise<number> => this.#redrive('redrive', ids),
@@ -193,6 +197,11 @@ export class BackpressureAdmin<T = unknown> {
     const budget = this.#client.budget();
     await this.#client.open(budget.left);
     return budget;
+  }
+
+  #entryOf({ item, ...letter }: DeadLetter): DeadLetterEntry<T> {
+    const { id: itemId, payload, lane: priority } = item;
+    return { ...letter, itemId, item: this.#decoded(payload), payload, priority };
   }
 
   #decoded(payload: string): T | undefined {

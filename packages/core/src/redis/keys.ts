@@ -1,6 +1,3 @@
-/** The version of the key layout and of the replies. A change that old and new processes can't share raises it. */
-export const LAYOUT_VERSION = '1';
-
 /** The keys that every script gets first, in this order; `include/buffer_keys.lua` binds them. */
 export const BUFFER_KEYS = [
   'config',

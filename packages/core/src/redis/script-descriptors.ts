@@ -17,7 +17,6 @@ import type {
 } from '../domain/store-port.js';
 import { NO_BATCH_REASONS } from '../domain/store-port.js';
 import { defineScript, tagged, whole } from './define-script.js';
-import { LAYOUT_VERSION } from './keys.js';
 import { scripts } from './scripts.generated.js';
 
 const WAITS = { never: 'n', enqueue: 'e', held: 'h' } as const;
@@ -166,9 +165,9 @@ function settlementArgs(settlement: BatchSettlement): string[] {
 export const extendScript = defineScript({
   script: scripts.extend,
   bufferKeys: false,
-  keys: ['batches', 'leases'],
+  keys: ['batches', 'leases', 'config'],
   args: ['id'],
-  encode: ({ batchId }: { batchId: string }) => ({ keys: ['batches', 'leases'], args: [batchId] }),
+  encode: ({ batchId }: { batchId: string }) => ({ keys: ['batches', 'leases', 'config'], args: [batchId] }),
   reply: z
     .tuple([z.enum(['extended', 'lost']), whole])
     .transform(([tag, leaseMs]) => ({ extended: tag === 'extended', leaseMs })),
@@ -251,7 +250,7 @@ export const configureScript = defineScript({
   script: scripts.configure,
   bufferKeys: true,
   keys: [],
-  args: ['action', 'onMismatch', 'layout', 'stated', 'pairs'],
+  args: ['action', 'onMismatch', 'stated', 'pairs'],
   encode: (request: ConfigureRequest) => ({ keys: [], args: configureArgs(request) }),
   reply: z.union([
     z.tuple([z.literal('ok'), whole]).transform(([kind, version]): ConfigureReply => ({ kind, version })),
@@ -269,9 +268,9 @@ export const configureScript = defineScript({
 function configureArgs(request: ConfigureRequest): (string | number)[] {
   if (request.action === 'patch') {
     const pairs = Object.entries(request.fields);
-    return ['patch', request.expectedVersion, LAYOUT_VERSION, pairs.length, ...pairs.flat()];
+    return ['patch', request.expectedVersion, pairs.length, ...pairs.flat()];
   }
   const stated = Object.entries(request.stated);
   const complete = Object.entries(request.complete);
-  return ['declare', request.onConfigMismatch, LAYOUT_VERSION, stated.length, ...stated.flat(), ...complete.flat()];
+  return ['declare', request.onConfigMismatch, stated.length, ...stated.flat(), ...complete.flat()];
 }

@@ -3,9 +3,8 @@
 -- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
 -- ARGV[1] action declare or patch
 -- ARGV[2] onMismatch for declare: error, adopt or apply; for patch: the version it was made from
--- ARGV[3] layout of the keys that the caller speaks
--- ARGV[4] stated how many pairs of ARGV[5..] are stated (declare) or patched (patch)
--- ARGV[5..] pairs option, value: the stated ones, then (declare) the whole configuration for a new buffer
+-- ARGV[3] stated how many pairs of ARGV[4..] are stated (declare) or patched (patch)
+-- ARGV[4..] pairs option, value: the stated ones, then (declare) the whole configuration for a new buffer
 -- Returns {'ok', version}
 -- Returns {'mismatch', option, declared, stated, ...}: nothing was written
 -- Returns {'conflict', version}: somebody else changed it in between, nothing was written
@@ -23,9 +22,8 @@
 local config_key = KEYS[1]
 local action = ARGV[1]
 local on_mismatch = ARGV[2]
-local layout = ARGV[3]
-local stated = tonumber(ARGV[4])
-local FIRST_PAIR = 5
+local stated = tonumber(ARGV[3])
+local FIRST_PAIR = 4
 
 local stored = {}
 local flat = redis.call('HGETALL', config_key)
@@ -58,7 +56,7 @@ end
 local function create()
   for i = FIRST_PAIR + 2 * stated, #ARGV - 1, 2 do write(ARGV[i], ARGV[i + 1]) end
   each_stated(function(option, value) write('declared:' .. option, value) end)
-  write('layout', layout)
+  write('layout', LAYOUT)
   changed = true
 end
 
@@ -96,9 +94,8 @@ local function patch()
   end)
 end
 
-if stored.layout and stored.layout ~= layout then
-  return redis.error_reply('BP_LAYOUT the keys have layout ' .. stored.layout .. ', this client speaks ' .. layout)
-end
+local refusal = refuse_layout(stored.layout)
+if refusal then return refusal end
 for i = FIRST_PAIR + 1, #ARGV, 2 do
   if string.find(string.lower(ARGV[i]), '^[+-]?nan$') or string.find(string.lower(ARGV[i]), '^[+-]?inf') then
     return redis.error_reply('BP_BAD_CONFIG ' .. ARGV[i - 1] .. ' must be a finite number')

@@ -5,7 +5,7 @@
 -- ARGV[2] intake for pause: 1 or 0; for drain: timeoutMs
 -- ARGV[3] flush for pause: 1 or 0
 -- Returns {'gate', <vitals>}
--- Errors BP_NOT_DECLARED, BP_BAD_GATE
+-- Errors BP_NOT_DECLARED, BP_LAYOUT, BP_BAD_GATE
 -- Holds I9 one clock: a drain ends by Redis' time, whether its caller lives or not
 -- Cost O(batches) for drain, O(1) else
 --- @include "open_buffer"
@@ -46,8 +46,8 @@ if not ACTIONS[action] then return redis.error_reply('BP_BAD_GATE unknown action
 if action == 'drain' and not (tonumber(intake) and tonumber(intake) >= 0) then
   return redis.error_reply('BP_BAD_GATE timeoutMs must be 0 or more')
 end
-local b = open_buffer()
-if not b then return NOT_DECLARED end
+local b, refusal = open_buffer()
+if not b then return refusal end
 expect_sound_keys(b)
 touch(b)
 end_drain_if_over(b)

@@ -4,7 +4,7 @@
 -- ARGV[1] node role:slots:id
 -- ARGV[2] ttlMs after which it counts as gone; 0 takes it off the list
 -- Returns {'alive', <vitals>}
--- Errors BP_NOT_DECLARED
+-- Errors BP_NOT_DECLARED, BP_LAYOUT
 -- Holds I9 one clock, I10 bounded (whoever stops beating is dropped)
 -- Cost O(live processes)
 --- @include "open_buffer"
@@ -16,8 +16,8 @@
 --- @include "save_buffer"
 local node = ARGV[1]
 local ttl_ms = tonumber(ARGV[2])
-local b = open_buffer()
-if not b then return NOT_DECLARED end
+local b, refusal = open_buffer()
+if not b then return refusal end
 expect_sound_keys(b)
 follow_clock(b)
 redis.call('ZREMRANGEBYSCORE', b.keys.nodes, '-inf', b.now)

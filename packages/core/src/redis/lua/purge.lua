@@ -2,7 +2,7 @@
 --- purge - deletes what waits: ready items and batches that wait for a retry. Batches in flight go on.
 -- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
 -- Returns {'purged', <vitals>, items}
--- Errors BP_NOT_DECLARED
+-- Errors BP_NOT_DECLARED, BP_LAYOUT
 -- Holds I2 conservation
 -- Cost O(batches)
 -- Reaches batch:<id> of the batches that wait for a retry, in the same slot, without declaring them
@@ -11,8 +11,8 @@
 --- @include "vitals"
 --- @include "save_buffer"
 --- @include "sound_keys"
-local b = open_buffer()
-if not b then return NOT_DECLARED end
+local b, refusal = open_buffer()
+if not b then return refusal end
 expect_sound_keys(b)
 touch(b)
 give_room(b)

@@ -8,7 +8,7 @@
 -- Returns {'push', <vitals>, evicted, retryAfterMs, outcomes}: one character per item:
 --   a accepted, w waiting, f full, s sampled, h shed, d draining, p paused, b too large
 -- Returns {'replayed', ...} the same, for a call that was carried out before
--- Errors BP_NOT_DECLARED, BP_STALE, BP_TOKEN_EXPIRED
+-- Errors BP_NOT_DECLARED, BP_LAYOUT, BP_STALE, BP_TOKEN_EXPIRED
 -- Holds I1 bound, I2 conservation, I6 idempotent push, I9 one clock
 -- Cost O(items), and O(evicted) under drop_oldest
 --- @include "open_buffer"
@@ -37,9 +37,10 @@ local function id_of(item)
   return string.sub(item, 1, OFFER_CHARS - 1)
 end
 
-local b = open_buffer()
-if not b then return NOT_DECLARED end
-local recorded, refusal = recall(session_key, seq)
+local b, refusal = open_buffer()
+if not b then return refusal end
+local recorded
+recorded, refusal = recall(session_key, seq)
 if refusal then return refusal end
 if recorded then
   recorded[1] = 'replayed'

@@ -4,7 +4,7 @@
 -- ARGV[1] action redrive or discard
 -- ARGV[2..] ids of dead letters; none: the oldest, up to 1,000
 -- Returns {'redriven', <vitals>, count, remaining}
--- Errors BP_NOT_DECLARED, BP_BAD_REDRIVE
+-- Errors BP_NOT_DECLARED, BP_LAYOUT, BP_BAD_REDRIVE
 -- Holds I1 bound, I2 conservation
 -- Cost O(count)
 --- @include "open_buffer"
@@ -51,8 +51,8 @@ end
 
 if action ~= 'redrive' and action ~= 'discard' then return redis.error_reply('BP_BAD_REDRIVE unknown action') end
 if #ARGV - 1 > MAX_LETTERS then return redis.error_reply('BP_BAD_REDRIVE at most 1000 ids') end
-local b = open_buffer()
-if not b then return NOT_DECLARED end
+local b, refusal = open_buffer()
+if not b then return refusal end
 expect_sound_keys(b)
 touch(b)
 end_drain_if_over(b)

@@ -3,7 +3,7 @@
 -- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
 -- Returns {'repaired', <vitals>, lost, found, setAside}: items that are gone, items that no counter knew of, and
 --   values that are none of ours (records are deleted, keys of a wrong type are renamed to broken:<key>)
--- Errors BP_NOT_DECLARED
+-- Errors BP_NOT_DECLARED, BP_LAYOUT
 -- Holds I2 conservation: what is missing is counted as lost
 -- Reaches batch:<id> of every batch, and broken:<key>, in the same slot, without declaring them
 -- Cost O(items + batches + waiters)
@@ -160,10 +160,13 @@ local function balance(b)
 end
 
 local keys = buffer_keys()
+keep_type(keys.config, TYPES.config)
+local foreign = refuse_layout(redis.call('HGET', keys.config, 'layout'))
+if foreign then return foreign end
 for name, wanted in pairs(TYPES) do keep_type(keys[name], wanted) end
 clean_state(keys.state)
-local b = open_buffer()
-if not b then return NOT_DECLARED end
+local b, refusal = open_buffer()
+if not b then return refusal end
 follow_streams(b)
 touch(b)
 mend_batches(b)

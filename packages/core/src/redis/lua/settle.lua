@@ -15,7 +15,7 @@
 -- ARGV[9..] causes for failed: one; for items: one per r or d, in order
 -- Returns {'settled', <vitals>, flushed, retried, dead, retryAfterMs, <take reply>}
 -- Returns {'stale', ...} the same with zeros: somebody else owns the batch, or it was settled
--- Errors BP_NOT_DECLARED, BP_STALE, BP_TOKEN_EXPIRED, BP_BAD_SETTLEMENT
+-- Errors BP_NOT_DECLARED, BP_LAYOUT, BP_STALE, BP_TOKEN_EXPIRED, BP_BAD_SETTLEMENT
 -- Holds I2 conservation, I3 at least once, I4 single decision, I7 drains while Redis is full, I8 fenced
 -- Reaches batch:<id>.<revision>a and b, which a failure makes, and what take reaches, in the same slot
 -- Cost O(items of the batch) when some failed, O(1) when all were flushed; plus the cost of take
@@ -147,10 +147,11 @@ local function refusal_of(b)
   if failures ~= #ARGV - 8 or string.find(outcomes, '[^ard]') then return 'one cause per failed item' end
 end
 
-local b = open_buffer()
-if not b then return NOT_DECLARED end
+local b, refusal = open_buffer()
+if not b then return refusal end
 expect_sound_keys(b)
-local reply, refusal = recall(session_key, seq)
+local reply
+reply, refusal = recall(session_key, seq)
 if refusal then return refusal end
 local fault = not reply and refusal_of(b)
 if fault then return redis.error_reply('BP_BAD_SETTLEMENT ' .. fault) end

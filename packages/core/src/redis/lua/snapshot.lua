@@ -4,7 +4,7 @@
 -- Returns {'snapshot', <vitals>, nowMs, high, normal, low, inFlight, batches, deadLetters, waiters, oldestAtMs,
 --   {field, value, ...} of the state hash, {node, ...} of live processes, {intakeRate, algorithm, mode, permits,
 --   batchSize, latencyMs, baselineMs, learning, breaker, breakerOpenUntilMs, holdUntilMs}}
--- Errors BP_NOT_DECLARED
+-- Errors BP_NOT_DECLARED, BP_LAYOUT
 -- Holds I2 conservation can be checked from it, as it is one instant
 -- Cost O(counters + live processes)
 --- @include "open_buffer"
@@ -13,8 +13,8 @@
 --- @include "intake_rate"
 --- @include "records"
 --- @include "vitals"
-local b = open_buffer()
-if not b then return NOT_DECLARED end
+local b, refusal = open_buffer()
+if not b then return refusal end
 local state = redis.call('HGETALL', b.keys.state)
 -- Nothing may be written here; so say what the next call will do.
 if b.state == 'draining' and (b.now >= b.drainUntilMs or b.size == 0) then b.state = state_at(b) end

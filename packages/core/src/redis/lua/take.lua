@@ -5,7 +5,7 @@
 -- ARGV[1] id of the batch, chosen by the taker
 -- Returns {'batch', <vitals>, attempts, leaseMs, flushTimeoutMs, record...}
 -- Returns {'none', <vitals>, reason, waitMs}: reason is empty, lingering, pace, permits or paused
--- Errors BP_NOT_DECLARED
+-- Errors BP_NOT_DECLARED, BP_LAYOUT
 -- Holds I3 at least once, I7 drains while Redis is full, I8 fenced, I9 one clock
 -- Cost O(batchSize); at most 16 leases are swept and 1,000 items expired
 -- Reaches batch:<id> of expired leases and due retries, in the same slot, without declaring them
@@ -13,8 +13,8 @@
 --- @include "take_batch"
 --- @include "save_buffer"
 --- @include "sound_keys"
-local b = open_buffer()
-if not b then return NOT_DECLARED end
+local b, refusal = open_buffer()
+if not b then return refusal end
 expect_sound_keys(b)
 local reply = take_batch(b, ARGV[1])
 save_buffer(b)

@@ -8,7 +8,7 @@
 -- ARGV[4..] ids of the items that wait
 -- Returns {'ticket', <vitals>, id...}: of those renewed, the ones whose turn it is or that have lost their place
 -- Returns {'replayed', ...} the same, for a cancel that was carried out before
--- Errors BP_NOT_DECLARED, BP_STALE, BP_TOKEN_EXPIRED, BP_BAD_TICKET
+-- Errors BP_NOT_DECLARED, BP_LAYOUT, BP_STALE, BP_TOKEN_EXPIRED, BP_BAD_TICKET
 -- Holds I2 conservation (a cancel counts each final refusal once), I6, I9, I10
 -- Cost O(ids * log waiters)
 --- @include "open_buffer"
@@ -58,8 +58,8 @@ if action ~= 'renew' and action ~= 'cancel' then return redis.error_reply('BP_BA
 if action == 'cancel' and reason ~= 'timeout' and reason ~= 'aborted' then
   return redis.error_reply('BP_BAD_TICKET unknown reason')
 end
-local b = open_buffer()
-if not b then return NOT_DECLARED end
+local b, refusal = open_buffer()
+if not b then return refusal end
 local reply = action == 'renew' and renew(b) or action == 'cancel' and cancel(b)
 save_buffer(b)
 return reply

@@ -8,7 +8,7 @@ local function compile_config(options)
     return tonumber(options[option])
   end
   return cmsgpack.pack({
-    version = number('version'), max_size = number('maxBufferSize'), max_bytes = number('maxBufferBytes'),
+    layout = text('layout'), version = number('version'), max_size = number('maxBufferSize'), max_bytes = number('maxBufferBytes'),
     max_item_bytes = number('maxItemBytes'), max_age_ms = number('maxItemAgeMs'), low = number('lowWatermark'),
     high = number('highWatermark'), hysteresis = number('hysteresis'), strategy = text('strategy'),
     sample_rate = number('sampleRate'), shed_elevated = text('shed.elevated'), shed_critical = text('shed.critical'),

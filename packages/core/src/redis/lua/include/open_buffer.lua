@@ -15,8 +15,8 @@ local STATE_NAMES = { normal = true, elevated = true, critical = true, blocked =
 
 local function open_buffer()
   local keys = buffer_keys()
-  local config = read_config(keys.config)
-  if not config then return nil end
+  local config, refusal = read_config(keys.config)
+  if not config then return nil, refusal end
   local values = redis.call('HMGET', keys.state, unpack(STATE_FIELDS))
   local b = { keys = keys, config = config, now = server_time(), counts = {}, written = {}, events = 0, letters = 0 }
   local damaged = not values[1]
@@ -44,8 +44,6 @@ local function open_buffer()
   if config.dead_letter_evictions then redis.call('XLEN', keys.dead) end
   return b
 end
-
-local NOT_DECLARED = { err = 'BP_NOT_DECLARED the buffer has no configuration in Redis' }
 
 local function ready_count(b)
   return b.size - b.inFlight
