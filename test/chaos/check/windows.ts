@@ -58,7 +58,8 @@ function windowAt({ calls, long, open }: Calls, first: number): Window {
   const inside = calls.slice(first, first + CALLS);
   const begin = inside[0]?.from ?? 0;
   const end = inside.at(-1)?.from ?? 0;
-  const earlier = long.filter(({ from, to }) => from < begin && to >= begin);
+  // By their place and not by their time alone: several calls may have begun in the same instant.
+  const earlier = long.filter((call) => call.from <= begin && call.to >= begin && !inside.includes(call));
   for (let i = first - 1; i >= 0 && (calls[i]?.from ?? 0) >= begin - LONG_US; i--) {
     const call = calls[i];
     if (call !== undefined && call.to >= begin && call.to - call.from <= LONG_US) earlier.push(call);

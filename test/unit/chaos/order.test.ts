@@ -132,6 +132,15 @@ describe('windows without revisions', () => {
     expect(violationsWith(long, replacement)).not.toEqual([]);
   });
 
+  it('takes a long call into a window that begins in the same instant', () => {
+    const calls = history(1).sort((a, b) => a.call.at - b.call.at);
+    const late = calls.findIndex(({ call: { op }, end }, i) => i > 52 && op === 'push' && acceptedBy(end) > 0);
+    const { call: begun, end, ...rest } = calls[late] as StoreCall;
+    const { at } = (calls[49] as StoreCall).call;
+    const long = { ...rest, call: { ...begun, at }, end: { ...end, at: at + 200_000 } } as StoreCall;
+    expect(windows(calls.toSpliced(late, 1).toSpliced(49, 0, long)).violations).toEqual([]);
+  });
+
   /** History 1, and the key of a late take in it. */
   const withLateTake = () => {
     const calls = history(1);
