@@ -85,7 +85,7 @@ function throttled(control: ElasticControl, view: EpochView): Step {
   return { control: sized ?? cut, reason: 'errors' };
 }
 
-/** `ours`: the queue has just been shown to be ours. The permits have found the knee, so it is the batch that may grow. */
+/** `ours`: the queue has just been shown to be ours. The permits have found the knee, so the batch may grow with them. */
 function react(control: ElasticControl, view: EpochView, ours: boolean): Step {
   const { errors, seen, known } = view;
   const erroneous = errors - Math.sqrt(errors / seen.batches) > control.errorFloor + ERROR_MARGIN;
@@ -97,14 +97,14 @@ function react(control: ElasticControl, view: EpochView, ours: boolean): Step {
     return { control: cut(control, view, erroneous, over), reason: erroneous ? 'errors' : 'queue' };
   if (control.probing === 1 || !known) return { control, reason: 'hold' };
   const starting = control.rising === 1 && view.permitBound;
-  if (ours || (!starting && (!view.permitBound || !view.backlogged || surely > Math.log(CALM_RATIO)))) {
-    const sized = withSize(control, view, surely);
-    if (sized !== undefined) return { control: sized, reason: 'batch' };
-  }
-  if (!view.backlogged || !view.permitBound) return { control, reason: 'hold' };
+  const stuck = !starting && (!view.permitBound || !view.backlogged || surely > Math.log(CALM_RATIO));
+  const sized = stuck || ours ? withSize(control, view, surely) : undefined;
+  if (sized !== undefined && stuck) return { control: sized, reason: 'batch' };
+  const next = sized ?? control;
+  if (!view.backlogged || !view.permitBound) return { control: next, reason: 'hold' };
   if (control.rising === 1 && control.testPermits === 0)
-    return { control: { ...control, permits: 2 * control.permits }, reason: 'slow_start' };
-  return climb({ ...control, rising: 0 }, view, surely);
+    return { control: { ...next, permits: 2 * next.permits }, reason: 'slow_start' };
+  return climb({ ...next, rising: 0 }, view, surely);
 }
 
 function cut(control: ElasticControl, view: EpochView, erroneous: boolean, over: number): ElasticControl {
@@ -122,7 +122,7 @@ function cut(control: ElasticControl, view: EpochView, erroneous: boolean, over:
 
 function cutFactor(control: ElasticControl, view: EpochView, erroneous: boolean, over: number): number {
   if (erroneous) return view.errors > 0.5 ? DEEP_CUT : LARGEST_CUT;
-  if (control.rising === 1 || over > Math.log(FAR_RATIO)) return DEEP_CUT;
+  if (control.rising === 1 || view.latencyMs > FAR_RATIO * control.baselineMs) return DEEP_CUT;
   return Math.max(LARGEST_CUT, CUT_TO_RATIO / Math.exp(over));
 }
 

@@ -74,7 +74,7 @@ end
 
 local function cut_factor(law, view, erroneous, over)
   if erroneous then return view.errors > 0.5 and DEEP_CUT or LARGEST_CUT end
-  if law.rising == 1 or over > math.log(FAR_RATIO) then return DEEP_CUT end
+  if law.rising == 1 or view.latencyMs > FAR_RATIO * law.baselineMs then return DEEP_CUT end
   return math.max(LARGEST_CUT, CUT_TO_RATIO / math.exp(over))
 end
 
@@ -113,13 +113,13 @@ local function react(law, view, ours)
   end
   if law.probing == 1 or not known then return law, 'hold' end
   local starting = law.rising == 1 and view.permitBound
-  if ours or (not starting and (not view.permitBound or not view.backlogged or surely > math.log(CALM_RATIO))) then
-    local sized = with_size(law, view, surely)
-    if sized then return sized, 'batch' end
-  end
-  if not view.backlogged or not view.permitBound then return law, 'hold' end
-  if law.rising == 1 and law.testPermits == 0 then return changed(law, { permits = 2 * law.permits }), 'slow_start' end
-  return climb(changed(law, { rising = 0 }), view, surely)
+  local stuck = not starting and (not view.permitBound or not view.backlogged or surely > math.log(CALM_RATIO))
+  local sized = (stuck or ours) and with_size(law, view, surely) or nil
+  if sized and stuck then return sized, 'batch' end
+  local after = sized or law
+  if not view.backlogged or not view.permitBound then return after, 'hold' end
+  if law.rising == 1 and law.testPermits == 0 then return changed(after, { permits = 2 * after.permits }), 'slow_start' end
+  return climb(changed(after, { rising = 0 }), view, surely)
 end
 
 local function elastic_step(law, view)
