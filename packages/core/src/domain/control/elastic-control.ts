@@ -28,7 +28,7 @@ export interface ElasticControl {
   readonly testVariance: number;
   /** The share of failures before that cut if failures caused it; 0 when latency did. */
   readonly testErrors: number;
-  /** Epochs since that cut. */
+  /** Epochs since the last cut, of whatever kind. */
   readonly testAge: number;
   /** 1 when the cut was made only to look. */
   readonly probing: number;

@@ -18,12 +18,18 @@ const CALM_RATIO = 1.12;
 /** A cut aims for this ratio, and takes at most three tenths at once. */
 const CUT_TO_RATIO = 1.15;
 const LARGEST_CUT = 0.7;
+/** In slow start permits have just doubled, and far above the baseline a small cut shows too little: half is taken. */
+const DEEP_CUT = 0.5;
+const FAR_RATIO = 3;
 /** A share of failures above the floor by this is trouble; above a half it halves the permits. */
 const ERROR_MARGIN = 0.05;
 /** More than this share of the flushes were told to wait (429). */
 const THROTTLED_SHARE = 0.02;
 /** Permits grow by half their square root: fast enough for a step, gentle near the knee. */
 const GROWTH = 0.5;
+/** The longer no cut was needed, the further the knee is: a tenth of the permits more for each epoch since, up to half. */
+const GROWTH_PER_EPOCH = 0.1;
+const LARGEST_GROWTH = 0.5;
 /** After so many epochs between calm and queue the permits are lowered a little, to see whether the latency is ours. */
 const HOLDS_BEFORE_PROBE = 8;
 const PROBE_DIP = 0.75;
@@ -50,13 +56,14 @@ export function decide(control: ElasticControl, seen: EpochObservation, limits: 
   return { control: published(next, view, reason), reason };
 }
 
-/** The breaker has closed: the downstream works again, and how much it takes is to be found out anew. */
+/** The breaker has closed: half of the permits that broke the downstream. Doubling these would break it again. */
 export function recovering(control: ElasticControl): ElasticControl {
-  return { ...disarmed(control), permits: Math.max(1, control.permits / 2), rising: 1 };
+  return { ...disarmed(control), permits: Math.max(1, control.permits / 2), rising: 0, testAge: 0 };
 }
 
 function step(control: ElasticControl, view: EpochView): Step {
-  if (view.seen.throttled > THROTTLED_SHARE * view.seen.batches) return throttled(control, view);
+  if (view.seen.throttled > THROTTLED_SHARE * view.seen.batches)
+    return throttled(view.known ? withBaseline(control, view) : control, view);
   const aged = {
     ...control,
     errorFloor: Math.min(control.errorFloor, view.errors),
@@ -65,7 +72,7 @@ function step(control: ElasticControl, view: EpochView): Step {
   };
   const judged = judge(aged, view);
   if (judged.reason !== undefined) return { control: judged.control, reason: judged.reason };
-  return react(view.known ? withBaseline(judged.control, view) : judged.control, view);
+  return react(view.known ? withBaseline(judged.control, view) : judged.control, view, judged.ours === true);
 }
 
 /** The downstream counts what it takes: Little's law says how many permits that needs. */
@@ -73,12 +80,13 @@ function throttled(control: ElasticControl, view: EpochView): Step {
   const latencyMs = view.known ? view.latencyMs : control.latencyMs;
   const need = (view.seen.flushesPerSecond * latencyMs) / 1_000 + 1;
   const permits = Math.max(1, Math.min(control.permits, Math.max(0.5 * control.permits, need)));
-  const cut = { ...disarmed(control), permits, rising: 0 };
+  const cut = { ...disarmed(control), permits, rising: 0, testAge: 0 };
   const sized = view.known && control.baselineMs > 0 ? withSize(cut, view, 0) : undefined;
   return { control: sized ?? cut, reason: 'errors' };
 }
 
-function react(control: ElasticControl, view: EpochView): Step {
+/** `ours`: the queue has just been shown to be ours. The permits have found the knee, so the batch may grow with them. */
+function react(control: ElasticControl, view: EpochView, ours: boolean): Step {
   const { errors, seen, known } = view;
   const erroneous = errors - Math.sqrt(errors / seen.batches) > control.errorFloor + ERROR_MARGIN;
   const over = known ? Math.log(view.latencyMs / control.baselineMs) : 0;
@@ -89,34 +97,41 @@ function react(control: ElasticControl, view: EpochView): Step {
     return { control: cut(control, view, erroneous, over), reason: erroneous ? 'errors' : 'queue' };
   if (control.probing === 1 || !known) return { control, reason: 'hold' };
   const starting = control.rising === 1 && view.permitBound;
-  if (!starting && (!view.permitBound || !view.backlogged || surely > Math.log(CALM_RATIO))) {
-    const sized = withSize(control, view, surely);
-    if (sized !== undefined) return { control: sized, reason: 'batch' };
-  }
-  if (!view.backlogged || !view.permitBound) return { control, reason: 'hold' };
+  const stuck = !starting && (!view.permitBound || !view.backlogged || surely > Math.log(CALM_RATIO));
+  const sized = stuck || ours ? withSize(control, view, surely) : undefined;
+  if (sized !== undefined && stuck) return { control: sized, reason: 'batch' };
+  const next = sized ?? control;
+  if (!view.backlogged || !view.permitBound) return { control: next, reason: 'hold' };
   if (control.rising === 1 && control.testPermits === 0)
-    return { control: { ...control, permits: 2 * control.permits }, reason: 'slow_start' };
-  return climb({ ...control, rising: 0 }, view, surely);
+    return { control: { ...next, permits: 2 * next.permits }, reason: 'slow_start' };
+  return climb({ ...next, rising: 0 }, view, surely);
 }
 
 function cut(control: ElasticControl, view: EpochView, erroneous: boolean, over: number): ElasticControl {
+  const factor = cutFactor(control, view, erroneous, over);
+  const { batchSize } = view.limits;
+  // A batch that has grown takes longer, and may fail by the timeout alone: it is taken back first.
+  if (erroneous && control.batchSize > batchSize)
+    return resized(control, Math.max(batchSize, factor * control.batchSize));
   const fresh = control.testPermits === 0 || (erroneous && control.testErrors === 0);
   const watched = fresh ? armed(control, view, erroneous ? view.errors : 0) : control;
   const inUse = Math.min(control.permits, view.seen.maxInFlight);
-  const permits = Math.min(Math.ceil(inUse * cutFactor(control, view, erroneous, over)), view.atOnce - 1);
-  return { ...watched, permits: Math.max(1, permits), probing: 0 };
+  const permits = Math.max(1, Math.min(Math.ceil(inUse * factor), view.atOnce - 1));
+  return { ...watched, permits, probing: 0 };
 }
 
 function cutFactor(control: ElasticControl, view: EpochView, erroneous: boolean, over: number): number {
-  if (erroneous) return view.errors > 0.5 ? 0.5 : LARGEST_CUT;
-  return control.rising === 1 ? 0.5 : Math.max(LARGEST_CUT, CUT_TO_RATIO / Math.exp(over));
+  if (erroneous) return view.errors > 0.5 ? DEEP_CUT : LARGEST_CUT;
+  if (control.rising === 1 || view.latencyMs > FAR_RATIO * control.baselineMs) return DEEP_CUT;
+  return Math.max(LARGEST_CUT, CUT_TO_RATIO / Math.exp(over));
 }
 
 /** Above slow start: up while it is calm; after a while in between, a look whether the latency is ours. */
 function climb(control: ElasticControl, view: EpochView, surely: number): Step {
   if (surely < Math.log(CALM_RATIO)) {
-    const permits = control.permits + Math.max(1, GROWTH * Math.sqrt(control.permits));
-    return { control: { ...control, permits }, reason: 'grow' };
+    const share = surely < 0 ? Math.min(LARGEST_GROWTH, GROWTH_PER_EPOCH * control.testAge) : 0;
+    const more = Math.max(1, GROWTH * Math.sqrt(control.permits), share * control.permits);
+    return { control: { ...control, permits: control.permits + more }, reason: 'grow' };
   }
   if (control.holds < HOLDS_BEFORE_PROBE || view.atOnce === 1)
     return { control: { ...control, holds: control.holds + 1 }, reason: 'hold' };
@@ -130,10 +145,15 @@ function capMs({ seen, limits }: EpochView): number {
   const { targetLatencyMs, flushTimeoutMs } = limits;
   if (seen.state === 'normal') return 0.8 * targetLatencyMs;
   if (seen.state === 'elevated') return targetLatencyMs;
-  return Math.min(2.5 * targetLatencyMs, flushTimeoutMs / 4);
+  return Math.max(targetLatencyMs, Math.min(2.5 * targetLatencyMs, flushTimeoutMs / 4));
 }
 
-/** Another batch size, or undefined. The baseline of a smaller batch is assumed to be smaller in proportion. */
+/** The baseline is assumed to follow the size in proportion. Where it follows less, lower medians lower it. */
+function resized(control: ElasticControl, batchSize: number): ElasticControl {
+  return { ...control, batchSize, baselineMs: (control.baselineMs * batchSize) / control.batchSize };
+}
+
+/** Another batch size, or undefined. */
 function withSize(control: ElasticControl, view: EpochView, surely: number): ElasticControl | undefined {
   const { limits, seen } = view;
   const { batchSize, baselineMs } = control;
@@ -141,13 +161,12 @@ function withSize(control: ElasticControl, view: EpochView, surely: number): Ela
   const cap = capMs(view);
   const relaxed = seen.state === 'normal' || seen.state === 'elevated';
   if (relaxed && batchSize > limits.batchSize && baselineMs > 1.1 * cap) {
-    const to = Math.max(limits.batchSize, 0.9 * batchSize);
-    return { ...control, batchSize: to, baselineMs: (baselineMs * to) / batchSize };
+    return resized(control, Math.max(limits.batchSize, 0.9 * batchSize));
   }
   const calm = surely <= Math.log(QUEUE_RATIO) && control.testPermits === 0;
   if (batchSize >= largest || seen.ready <= 2 * batchSize || !calm) return undefined;
   const to = Math.min(largest, batchSize * Math.min(LARGEST_BATCH_STEP, cap / (1.1 * baselineMs)));
-  return to < batchSize + 1 && to < largest ? undefined : { ...control, batchSize: to };
+  return to < batchSize + 1 && to < largest ? undefined : resized(control, to);
 }
 
 /** Within the limits, with what everybody is told. */

@@ -4,6 +4,8 @@ import type { EpochView } from './epoch-view.js';
 
 /** A latency that follows the permits with less than this elasticity does not follow them. */
 const FLAT_ELASTICITY = 0.4;
+/** Slow start ends only with a queue that is ours by so many deviations: its few samples err, and from few permits the way is long. */
+const SURE = 2;
 /** Less of a cut than this (of its logarithm) shows nothing. */
 const SMALLEST_CUT = 0.2;
 /** The effect of a cut is watched for so many epochs at most. */
@@ -34,18 +36,25 @@ export function armed(control: ElasticControl, view: EpochView, errors: number):
   };
 }
 
-/** Judges a cut by what followed: e = −ln(L_now / L_before) / ln(C_before / C_now). Without a reason there is no verdict. */
-export function judge(
-  control: ElasticControl,
-  view: EpochView,
-): { readonly control: ElasticControl; readonly reason?: ElasticReason } {
+interface Verdict {
+  readonly control: ElasticControl;
+  /** Nothing else is decided in this epoch. */
+  readonly reason?: ElasticReason;
+  /** The latency followed the cut. */
+  readonly ours?: true;
+}
+
+/** Judges a cut by what followed: e = −ln(L_now / L_before) / ln(C_before / C_now). */
+export function judge(control: ElasticControl, view: EpochView): Verdict {
   if (control.testPermits === 0) return { control };
   if (view.atOnce >= control.testPermits || control.testAge > LONGEST_TEST) return { control: disarmed(control) };
   const ratio = Math.log(control.testPermits / view.atOnce);
   if (!view.known || ratio < SMALLEST_CUT) return { control };
   const rise = Math.log(view.latencyMs / control.testLatencyMs);
   if (isStillRising(control, view, rise)) return { control: { ...armed(control, view, 0), testPermits: view.atOnce } };
-  const flat = -rise / ratio < FLAT_ELASTICITY;
+  // High latencies are what cuts are made for, so the one before is likely to be high by chance too.
+  const fall = -rise - Math.sqrt(control.testVariance);
+  const flat = fall < FLAT_ELASTICITY * ratio;
   const byErrors = control.testErrors > 0;
   const flatErrors = byErrors && view.errors <= HOPELESS_ERRORS && view.errors > FLAT_ERRORS * control.testErrors;
   if (byErrors ? flatErrors : flat)
@@ -54,7 +63,9 @@ export function judge(
     const kept = view.latencyMs < control.baselineMs ? tracked(control, view, 1) : control;
     return { control: { ...disarmed(kept), permits: control.restorePermits, holds: 0 }, reason: 'hold' };
   }
-  return { control: { ...disarmed(control), rising: 0 } };
+  const chance = SURE * Math.sqrt(view.variance + control.testVariance);
+  const sure = byErrors || -rise - chance >= FLAT_ELASTICITY * ratio;
+  return { control: { ...disarmed(control), rising: sure ? 0 : control.rising }, ours: true };
 }
 
 function isStillRising(control: ElasticControl, view: EpochView, rise: number): boolean {

@@ -1,6 +1,7 @@
 --- @include "baseline"
 -- Whether the latency followed a cut of the permits. Mirrors domain/control/elasticity-test.ts.
 local FLAT_ELASTICITY = 0.4
+local SURE = 2
 local SMALLEST_CUT = 0.2
 local LONGEST_TEST = 20
 local STILL_RISING = 0.1
@@ -32,7 +33,7 @@ local function rebased(law, view, flat, flat_errors)
   return changed(disarmed(law), fields)
 end
 
--- Returns the law, and a reason when that is a verdict.
+-- Returns the law, a reason when nothing else is decided, and whether the latency followed the cut.
 local function judge(law, view)
   if law.testPermits == 0 then return law end
   if view.atOnce >= law.testPermits or law.testAge > LONGEST_TEST then return disarmed(law) end
@@ -40,7 +41,8 @@ local function judge(law, view)
   if not view.known or ratio < SMALLEST_CUT then return law end
   local rise = math.log(view.latencyMs / law.testLatencyMs)
   if is_still_rising(law, view, rise) then return changed(armed(law, view, 0), { testPermits = view.atOnce }) end
-  local flat = -rise / ratio < FLAT_ELASTICITY
+  local fall = -rise - math.sqrt(law.testVariance)
+  local flat = fall < FLAT_ELASTICITY * ratio
   local by_errors = law.testErrors > 0
   local flat_errors = by_errors and view.errors <= HOPELESS_ERRORS and view.errors > FLAT_ERRORS * law.testErrors
   local is_flat = flat
@@ -50,5 +52,7 @@ local function judge(law, view)
     local kept = view.latencyMs < law.baselineMs and tracked(law, view, 1) or law
     return changed(disarmed(kept), { permits = law.restorePermits, holds = 0 }), 'hold'
   end
-  return changed(disarmed(law), { rising = 0 })
+  local chance = SURE * math.sqrt(view.variance + law.testVariance)
+  local sure = by_errors or -rise - chance >= FLAT_ELASTICITY * ratio
+  return changed(disarmed(law), { rising = sure and 0 or law.rising }), nil, true
 end
