@@ -15,6 +15,11 @@ const withRedis = { globalSetup: [here('./setup/redis.ts')] };
 /** Tests that measure whether a deadline held, which a neighbour that takes the processor would spoil. */
 const timed = ['test/fault/**/{deadlines,unreachable}.test.ts', 'test/fault/producer/lost-replies.test.ts'];
 
+/** Each is a fleet of processes that needs the machine for itself. */
+const fleets = ['test/e2e/{chaos-run,demo}.test.ts'];
+/** Most of these wait most of the time. */
+const waiting = { ...withRedis, maxWorkers: 3, sequence: { groupOrder: 1 } };
+
 export default defineConfig({
   root: here('..'),
   resolve: { conditions },
@@ -39,11 +44,10 @@ export default defineConfig({
       tier('simulation'),
       tier('property', withRedis),
       tier('integration', withRedis),
-      // Most of these wait for leases and deadlines most of the time.
-      tier('fault', { ...withRedis, exclude: timed, maxWorkers: 3, sequence: { groupOrder: 1 } }),
+      tier('fault', { ...waiting, exclude: timed }),
+      tier('e2e', { ...waiting, exclude: fleets }),
       tier('timed', { ...withRedis, include: timed, sequence: { groupOrder: 2 } }),
-      // One file at a time: each is a fleet of processes.
-      tier('e2e', { ...withRedis, fileParallelism: false, sequence: { groupOrder: 3 } }),
+      tier('fleets', { ...withRedis, include: fleets, fileParallelism: false, sequence: { groupOrder: 3 } }),
       tier('types', {
         include: [],
         typecheck: {

@@ -1,5 +1,5 @@
 import { FinishHeap } from './finish-heap.js';
-import { type Disturbance, type DownstreamSpec, meanCostMs } from './plant.js';
+import { type Disturbance, type DownstreamSpec, meanCostMs, noiseOf } from './plant.js';
 import type { Random } from './random.js';
 
 /**
@@ -51,7 +51,7 @@ export class Downstream {
     const retryAfterMs = this.#takeToken(nowMs);
     if (retryAfterMs !== undefined) return retryAfterMs;
     this.#advance(nowMs);
-    const cost = meanCostMs(this.#spec, items, this.#batchSize) * this.#noise();
+    const cost = meanCostMs(this.#spec, items, this.#batchSize) * noiseOf(this.#spec, this.#random);
     const fails = this.#errorShare > 0 && this.#random.next() < this.#errorShare;
     this.#fails[job] = fails ? 1 : 0;
     this.#cost[job] = fails ? cost / 2 : cost;
@@ -119,14 +119,6 @@ export class Downstream {
     const over = Math.max(0, atOnce - this.#servers) / this.#servers;
     const share = this.#spec.discipline === 'sharing' && over > 0 ? this.#servers / atOnce : 1;
     this.#speed = share / (1 + this.#spec.degradation * over) / this.#slowdown;
-  }
-
-  #noise(): number {
-    const { spread, bimodal } = this.#spec;
-    const even = spread === 0 ? 1 : Math.exp(spread * this.#random.normal() - (spread * spread) / 2);
-    if (bimodal === undefined) return even;
-    const mean = 1 + bimodal.share * (bimodal.factor - 1);
-    return (even * (this.#random.next() < bimodal.share ? bimodal.factor : 1)) / mean;
   }
 
   #takeToken(nowMs: number): number | undefined {

@@ -1,5 +1,6 @@
 import type { BackpressureConfig } from '../../../packages/core/src/domain/config.js';
 import type { ElasticLimits } from '../../../packages/core/src/domain/control/elastic-control.js';
+import type { Random } from './random.js';
 
 /** What the downstream is like while nothing disturbs it. */
 export interface DownstreamSpec {
@@ -75,4 +76,12 @@ export interface Plant {
 /** The mean cost of a flush of so many items, in ms of one server. */
 export function meanCostMs({ serviceMs, fixedShare }: DownstreamSpec, items: number, batchSize: number): number {
   return serviceMs * (fixedShare + ((1 - fixedShare) * items) / batchSize);
+}
+
+/** By how much one flush costs more or less than the mean. */
+export function noiseOf({ spread, bimodal }: DownstreamSpec, random: Random): number {
+  const even = spread === 0 ? 1 : Math.exp(spread * random.normal() - (spread * spread) / 2);
+  if (bimodal === undefined) return even;
+  const mean = 1 + bimodal.share * (bimodal.factor - 1);
+  return (even * (random.next() < bimodal.share ? bimodal.factor : 1)) / mean;
 }

@@ -108,10 +108,11 @@ function react(control: ElasticControl, view: EpochView, ours: boolean): Step {
 }
 
 function cut(control: ElasticControl, view: EpochView, erroneous: boolean, over: number): ElasticControl {
-  const factor = cutFactor(control, view, erroneous, over);
+  const far = view.known && view.latencyMs > FAR_RATIO * control.baselineMs;
+  const factor = cutFactor(control, view, { erroneous, far, over });
   const { batchSize } = view.limits;
-  // A batch that has grown takes longer, and may fail by the timeout alone: it is taken back first.
-  if (erroneous && control.batchSize > batchSize)
+  // A batch that has grown takes longer, and may fail by the timeout alone: unless the others queue it is taken back first.
+  if (erroneous && !far && control.batchSize > batchSize)
     return resized(control, Math.max(batchSize, factor * control.batchSize));
   const fresh = control.testPermits === 0 || (erroneous && control.testErrors === 0);
   const watched = fresh ? armed(control, view, erroneous ? view.errors : 0) : control;
@@ -120,10 +121,13 @@ function cut(control: ElasticControl, view: EpochView, erroneous: boolean, over:
   return { ...watched, permits, probing: 0 };
 }
 
-function cutFactor(control: ElasticControl, view: EpochView, erroneous: boolean, over: number): number {
-  if (erroneous) return view.errors > 0.5 ? DEEP_CUT : LARGEST_CUT;
-  if (control.rising === 1 || view.latencyMs > FAR_RATIO * control.baselineMs) return DEEP_CUT;
-  return Math.max(LARGEST_CUT, CUT_TO_RATIO / Math.exp(over));
+function cutFactor(
+  { rising }: ElasticControl,
+  { errors }: EpochView,
+  { erroneous, far, over }: { readonly erroneous: boolean; readonly far: boolean; readonly over: number },
+): number {
+  if (far || (erroneous ? errors > 0.5 : rising === 1)) return DEEP_CUT;
+  return erroneous ? LARGEST_CUT : Math.max(LARGEST_CUT, CUT_TO_RATIO / Math.exp(over));
 }
 
 /** Above slow start: up while it is calm; after a while in between, a look whether the latency is ours. */

@@ -72,16 +72,19 @@ local function throttled_step(law, view)
   return view.known and law.baselineMs > 0 and with_size(cut, view, 0) or cut, 'errors'
 end
 
-local function cut_factor(law, view, erroneous, over)
+local function cut_factor(law, view, erroneous, far, over)
+  if far then return DEEP_CUT end
   if erroneous then return view.errors > 0.5 and DEEP_CUT or LARGEST_CUT end
-  if law.rising == 1 or view.latencyMs > FAR_RATIO * law.baselineMs then return DEEP_CUT end
-  return math.max(LARGEST_CUT, CUT_TO_RATIO / math.exp(over))
+  return law.rising == 1 and DEEP_CUT or math.max(LARGEST_CUT, CUT_TO_RATIO / math.exp(over))
 end
 
 local function cut_permits(law, view, erroneous, over)
-  local factor = cut_factor(law, view, erroneous, over)
+  local far = view.known and view.latencyMs > FAR_RATIO * law.baselineMs
+  local factor = cut_factor(law, view, erroneous, far, over)
   local smallest = view.limits.batchSize
-  if erroneous and law.batchSize > smallest then return resized(law, math.max(smallest, factor * law.batchSize)) end
+  if erroneous and not far and law.batchSize > smallest then
+    return resized(law, math.max(smallest, factor * law.batchSize))
+  end
   local fresh = law.testPermits == 0 or (erroneous and law.testErrors == 0)
   local watched = fresh and armed(law, view, erroneous and view.errors or 0) or law
   local in_use = math.min(law.permits, view.seen.maxInFlight)
