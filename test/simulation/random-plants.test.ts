@@ -12,16 +12,10 @@ function efficiencyOn(seed: number): number {
 }
 
 describe('goodput over the fluid optimum, on 200 random plants', () => {
-  // Of 20,000 plants one lay below .50, so that one of those drawn may; two would be no chance.
-  it.each([
-    [1, 0.5],
-    [DRAWN, 0.3],
-  ])('from seed %i: median at least .93, p10 at least .80, all at least .50, or one at least %d', (first, floor) => {
+  it.each([1, DRAWN])('from seed %i: median at least .93, p10 at least .80, worst at least .50', (first) => {
     const plants = Array.from({ length: PLANTS }, (_, i) => ({ seed: first + i, efficiency: efficiencyOn(first + i) }));
-    const [worst, next] = plants.toSorted((a, b) => a.efficiency - b.efficiency);
-    expect(worst?.efficiency, `plant ${worst?.seed}`).toBeGreaterThanOrEqual(floor);
-    expect(next?.efficiency, `plant ${next?.seed}`).toBeGreaterThanOrEqual(0.5);
     const efficiencies = plants.map(({ efficiency }) => efficiency);
+    expect(plants.filter(({ efficiency }) => !(efficiency >= 0.5))).toEqual([]);
     expect(quantileOf(efficiencies, 0.1)).toBeGreaterThanOrEqual(0.8);
     expect(quantileOf(efficiencies, 0.5)).toBeGreaterThanOrEqual(0.93);
   });
