@@ -8,6 +8,7 @@ import { bufferName, feed, numbers } from '../../integration/consumer/feed.js';
 import { eventually } from '../../support/eventually.js';
 import { openFaultRig } from './fault-rig.js';
 
+const CONCURRENCY = 2;
 /** Each is one item more. */
 const FEED_EVERY_MS = 100;
 
@@ -35,7 +36,7 @@ it('drains a full Redis without its bells, and rings again when there is room', 
   const { url, redis } = await startServer(['--maxmemory-policy', 'noeviction']);
   const rig = await openFaultRig(url, { leaseMs: 15_000, flushTimeoutMs: 10_000 });
   const flushed = vi.fn<(items: number) => void>();
-  const { consumer, errors } = await rig.consume((items) => flushed(items.length), { concurrency: 2 });
+  const { consumer, errors } = await rig.consume((items) => flushed(items.length), { concurrency: CONCURRENCY });
   consumer.pause();
   for (let i = 0; i < 4; i++) expect(await feed(rig.store, numbers(1_000, i * 1_000))).toBe(1_000);
   await redis.config('SET', 'maxmemory', '1mb');
@@ -48,7 +49,8 @@ it('drains a full Redis without its bells, and rings again when there is room', 
   const elapsedMs = performance.now() - startMs;
   expect(elapsedMs).toBeLessThan(8_000);
   expect(flushed.mock.calls.reduce((sum, [n]) => sum + n, 0)).toBe(4_000);
-  expect(consumer.metrics().bells).toBe(bells);
+  // BullMQ may have fetched one for each slot before the memory was full.
+  expect(consumer.metrics().bells).toBeLessThanOrEqual(bells + CONCURRENCY);
   expect(errors.length).toBeLessThanOrEqual(10 + (10 * elapsedMs) / 1_000);
   const { counters, ledgerImbalance } = await rig.admin.status();
   expect(counters).toMatchObject({ accepted: 4_000, flushed: 4_000 });
@@ -57,7 +59,7 @@ it('drains a full Redis without its bells, and rings again when there is room', 
   await redis.config('SET', 'maxmemory', '0');
   await eventually(async () => {
     await feed(rig.store, [1]);
-    expect(consumer.metrics().bells).toBeGreaterThan(bells);
+    expect(consumer.metrics().bells).toBeGreaterThan(bells + CONCURRENCY);
   }, FEED_EVERY_MS);
   await rig.empty();
 });
