@@ -4,7 +4,11 @@ const PATIENCE_MS = 60_000;
 const EVERY_MS = 20;
 
 /** Repeats something that throws until it does not: a server may be down on purpose. @throws what it threw last */
-export async function patiently<R>(run: () => Promise<R>, patienceMs = PATIENCE_MS): Promise<R> {
+export async function patiently<R>(
+  run: () => R | Promise<R>,
+  patienceMs = PATIENCE_MS,
+  everyMs = EVERY_MS,
+): Promise<R> {
   const until = performance.now() + patienceMs;
   for (;;) {
     try {
@@ -12,6 +16,6 @@ export async function patiently<R>(run: () => Promise<R>, patienceMs = PATIENCE_
     } catch (error) {
       if (performance.now() > until) throw error;
     }
-    await delay(EVERY_MS);
+    await delay(everyMs);
   }
 }

@@ -46,11 +46,9 @@ export class FluidOptimum {
     if (at.slowdown === Number.POSITIVE_INFINITY) return 0;
     const { downstream, config } = this.#plant;
     const largest = largestBatch(downstream.serviceMs, downstream.fixedShare, config);
-    const sizes = Array.from(
-      { length: SIZES },
-      (_, i) => config.batchSize + ((largest - config.batchSize) * i) / (SIZES - 1),
-    );
-    return Math.max(...sizes.map((items) => perMs(this.#plant, at, items, this.#timeouts(at, items))));
+    const step = (largest - config.batchSize) / (SIZES - 1);
+    const sizes = new Set(Array.from({ length: SIZES }, (_, i) => config.batchSize + i * step));
+    return Math.max(...[...sizes].map((items) => perMs(this.#plant, at, items, this.#timeouts(at, items))));
   }
 
   #timeouts({ slowdown = 1 }: Disturbance, items: number): Timeouts {

@@ -151,13 +151,11 @@ async function untilAnswered<R>(
   let unanswered = false;
   let last: Error | undefined;
   for (let pauseMs = FIRST_RESEND_DELAY_MS; ; pauseMs = Math.min(MAX_RESEND_DELAY_MS, pauseMs * 2)) {
-    let sent = false;
+    let sentAtMs: number | undefined;
     let failure: Error;
-    let sentAtMs = performance.now();
     try {
       deadline.signal?.throwIfAborted();
       accept(await client.ready(deadline));
-      sent = true;
       sentAtMs = performance.now();
       return await deadline.within(send());
     } catch (error) {
@@ -165,15 +163,16 @@ async function untilAnswered<R>(
       failure = error as Error;
     }
     if (failure === DEADLINE_PASSED) {
-      throw unavailable(name, deadline, unanswered || sent, client.lastError ?? last);
+      throw unavailable(name, deadline, unanswered || sentAtMs !== undefined, client.lastError ?? last);
     }
     last = failure;
     const judged = judge(name, failure);
     if (judged.kind === 'final') throw judged.error;
     // Full, and the attempt before may have been carried out: only its token can tell, when there is room again.
     if (judged.kind === 'out_of_memory' && !unanswered) throw new StoreOutOfMemoryError(failure);
-    if (judged.kind === 'unanswered' && sent) unanswered = true;
-    const attemptMs = Math.max(MIN_ATTEMPT_MS, 2 * (performance.now() - sentAtMs));
+    if (judged.kind === 'unanswered' && sentAtMs !== undefined) unanswered = true;
+    const tookMs = sentAtMs === undefined ? 0 : performance.now() - sentAtMs;
+    const attemptMs = Math.max(MIN_ATTEMPT_MS, 2 * tookMs);
     const leftMs = deadline.leftMs - Math.min(attemptMs, deadline.ms / 4);
     if (leftMs <= 0) throw unavailable(name, deadline, unanswered, failure);
     await deadline.pause(Math.min(leftMs, pauseMs * (0.5 + Math.random() / 2)), client.closing);
