@@ -133,7 +133,7 @@ function observed(epoch: Epoch, control: ElasticControl, firstLatencyMs: number,
 
 let redis: Redis;
 beforeAll(() => {
-  redis = new Redis(inject('redisUrl'));
+  redis = new Redis(inject('operatorUrl'));
 });
 afterAll(() => redis.quit());
 

@@ -1,9 +1,7 @@
 import { Cluster, Redis } from 'ioredis';
 import type { RedisServer } from '../../scripts/redis.mjs';
+import { asOperator, OPERATOR, startLimitedServer } from './least-privilege.js';
 import { patiently } from './patiently.js';
-import { importFromRoot } from './root.js';
-
-type Start = typeof import('../../scripts/redis.mjs').startRedisServer;
 
 const SLOTS = 16_384;
 const JOIN_MS = 20_000;
@@ -34,7 +32,6 @@ export interface RedisCluster {
 }
 
 export async function startCluster(args: readonly string[] = []): Promise<RedisCluster> {
-  const { startRedisServer } = (await importFromRoot('scripts/redis.mjs')) as { startRedisServer: Start };
   const options = [
     '--cluster-enabled',
     'yes',
@@ -54,12 +51,12 @@ export async function startCluster(args: readonly string[] = []): Promise<RedisC
   const to = (node: RedisServer) => {
     const admin =
       admins.get(node) ??
-      new Redis(node.url, { enableReadyCheck: false, retryStrategy: () => 50 }).on('error', () => {});
+      new Redis(asOperator(node.url), { enableReadyCheck: false, retryStrategy: () => 50 }).on('error', () => {});
     admins.set(node, admin);
     return admin;
   };
   try {
-    for (let i = 0; i < 6; i++) nodes.push(await startRedisServer({ args: [...options, ...args] }));
+    for (let i = 0; i < 6; i++) nodes.push(await startLimitedServer({ args: [...options, ...args] }));
     await join(nodes, to);
     client = new Cluster(nodes.slice(0, 3).map(({ port }) => ({ host: '127.0.0.1', port })));
     client.on('error', () => {});
@@ -125,9 +122,11 @@ function operations(nodes: readonly RedisServer[], to: AdminOf) {
     const [fromId, targetId] = await Promise.all([idOf(from), idOf(target)]);
     await to(target).call('cluster', 'setslot', slot, 'importing', fromId);
     await to(from).call('cluster', 'setslot', slot, 'migrating', targetId);
+    const auth = ['auth2', OPERATOR.username, OPERATOR.password];
     const moveKeys = async (count: number) => {
       const keys = (await to(from).call('cluster', 'getkeysinslot', slot, count)) as string[];
-      if (keys.length > 0) await to(from).call('migrate', '127.0.0.1', target.port, '', 0, 5_000, 'keys', ...keys);
+      if (keys.length > 0)
+        await to(from).call('migrate', '127.0.0.1', target.port, '', 0, 5_000, ...auth, 'keys', ...keys);
       return keys.length;
     };
     await moveKeys(1);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import type { RedisServer } from '../../scripts/redis.mjs';
+import { leastPrivileged, OPERATOR } from './least-privilege.js';
 import { patiently } from './patiently.js';
 import { importFromRoot } from './root.js';
 
@@ -75,7 +76,16 @@ async function startServers(
   [first, ...others]: readonly [Host, Host, Host],
   running: { stop(): Promise<void> }[],
 ): Promise<RedisServer[]> {
-  const options = ['--save', '', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', ...args];
+  const options = [
+    '--save',
+    '',
+    '--repl-diskless-sync-delay',
+    '0',
+    '--repl-ping-replica-period',
+    '1',
+    ...args,
+    ...leastPrivileged(),
+  ];
   const primary = await startOn(first, options);
   running.push(primary);
   const replica = (host: Host) => startOn(host, [...options, '--replicaof', `${first.ip} ${primary.port}`]);
@@ -112,6 +122,8 @@ async function startSentinel(host: Host, primary: Endpoint): Promise<Pick<RedisS
     `sentinel monitor ${NAME} ${primary.host} ${primary.port} 2`,
     `sentinel down-after-milliseconds ${NAME} ${DOWN_AFTER_MS}`,
     `sentinel failover-timeout ${NAME} 2000`,
+    `sentinel auth-user ${NAME} ${OPERATOR.username}`,
+    `sentinel auth-pass ${NAME} ${OPERATOR.password}`,
   ];
   writeFileSync(file, lines.join('\n'));
   const server = await startOn(host, [file, '--sentinel'], 'echo Ready to accept connections; ');

@@ -12,7 +12,7 @@ import { RespFrames } from './resp-frames.js';
  * ```
  */
 export class TcpProxy {
-  readonly #target: { readonly host: string; readonly port: number };
+  readonly #target: URL;
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
   readonly #drops: Drop[] = [];
@@ -23,8 +23,7 @@ export class TcpProxy {
   #connections = 0;
 
   private constructor(url: string) {
-    const { hostname, port } = new URL(url);
-    this.#target = { host: hostname, port: Number(port || 6379) };
+    this.#target = new URL(url);
     this.#server = createServer((client) => this.#accept(client));
   }
 
@@ -39,8 +38,9 @@ export class TcpProxy {
     return this.#port;
   }
 
+  /** With the user of the Redis behind it. */
   get url(): string {
-    return `redis://127.0.0.1:${this.#port}`;
+    return String(Object.assign(new URL(this.#target), { host: `127.0.0.1:${this.#port}` }));
   }
 
   /** Connections that are open now. */
@@ -108,7 +108,7 @@ export class TcpProxy {
 
   #accept(client: Socket): void {
     this.#connections++;
-    const pair = new Pair(client, connect(this.#target), {
+    const pair = new Pair(client, connect(Number(this.#target.port || 6379), this.#target.hostname), {
       delayMs: () => this.#delayMs,
       takeDrop: (request) => this.#takeDrop(request),
       loses: (reply) => this.#losesMessages && isMessage(reply),

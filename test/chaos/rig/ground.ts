@@ -1,4 +1,5 @@
 import { Cluster, Redis } from 'ioredis';
+import { asOperator, OPERATOR } from '../../support/least-privilege.js';
 
 /** How to reach the Redis of a run. Plain, so that it can be handed to another process. */
 export type Address =
@@ -24,7 +25,7 @@ export interface Ground {
 const OWN = { maxRetriesPerRequest: 0, enableOfflineQueue: false, connectTimeout: 1_000 } as const;
 const retryStrategy = () => 20;
 
-/** A connection of the rig's own, past every proxy: it comes back at once, and never queues. */
+/** A connection of the rig's own, past every proxy, that may do everything: it comes back at once, and never queues. */
 export function connectTo(address: Address): Redis | Cluster {
   const client = open(address);
   client.on('error', () => {});
@@ -34,11 +35,12 @@ export function connectTo(address: Address): Redis | Cluster {
 function open(address: Address): Redis | Cluster {
   switch (address.kind) {
     case 'url':
-      return new Redis(address.url, { ...OWN, retryStrategy });
+      return new Redis(asOperator(address.url), { ...OWN, retryStrategy });
     case 'sentinels':
       // A primary that is paused must be left, and so must one that is none any more.
       return new Redis({
         ...OWN,
+        ...OPERATOR,
         ...sentinelOptions(address),
         retryStrategy,
         failoverDetector: true,
@@ -49,7 +51,7 @@ function open(address: Address): Redis | Cluster {
       return new Cluster([...address.nodes], {
         clusterRetryStrategy: retryStrategy,
         retryDelayOnFailover: 50,
-        redisOptions: { socketTimeout: 1_000, connectTimeout: 1_000 },
+        redisOptions: { ...OPERATOR, socketTimeout: 1_000, connectTimeout: 1_000 },
       });
     default:
       return address satisfies never;

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RedisServer } from '../../../scripts/redis.mjs';
-import { importFromRoot } from '../../support/root.js';
+import { startLimitedServer } from '../../support/least-privilege.js';
 import { nowUs } from '../clock.js';
 import { type Address, type Ground } from './ground.js';
 
-type Start = typeof import('../../../scripts/redis.mjs').startRedisServer;
+type Start = typeof startLimitedServer;
 
 /**
  * Where its files go. While an fsync is under way Redis keeps what it has acknowledged in its own memory, for up to 2 s
@@ -39,10 +39,9 @@ export class ChaosRedis implements Ground {
   }
 
   static async open(setup: RedisSetup = {}): Promise<ChaosRedis> {
-    const { startRedisServer } = (await importFromRoot('scripts/redis.mjs')) as { startRedisServer: Start };
     const inMemory = setup.onDisk !== true && existsSync(MEMORY_DIR);
     const environment = { ...(inMemory ? { TMPDIR: MEMORY_DIR } : {}), ...setup.environment };
-    const start: Start = (options) => withEnvironment(environment, () => startRedisServer(options));
+    const start: Start = (options) => withEnvironment(environment, () => startLimitedServer(options));
     return new ChaosRedis(start, setup, await start({ args: argsOf(setup) }));
   }
 

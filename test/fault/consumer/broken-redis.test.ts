@@ -3,9 +3,9 @@ import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { BullmqBells } from '../../../packages/consumer/src/bullmq-bells.js';
-import { startRedisServer } from '../../../scripts/redis.mjs';
 import { bufferName, feed, numbers } from '../../integration/consumer/feed.js';
 import { eventually } from '../../support/eventually.js';
+import { asOperator, startLimitedServer } from '../../support/least-privilege.js';
 import { openFaultRig } from './fault-rig.js';
 
 const CONCURRENCY = 2;
@@ -14,8 +14,8 @@ const FEED_EVERY_MS = 100;
 
 /** A server of the test's own, which stops after everything that uses it. */
 async function startServer(args: readonly string[]) {
-  let server = await startRedisServer({ args });
-  const redis = new Redis(server.url, { maxRetriesPerRequest: null });
+  let server = await startLimitedServer({ args });
+  const redis = new Redis(asOperator(server.url), { maxRetriesPerRequest: null });
   redis.on('error', () => {});
   onTestFinished(async () => {
     redis.disconnect();
@@ -27,7 +27,7 @@ async function startServer(args: readonly string[]) {
     killAndRestart: async () => {
       const { port, dir } = server;
       await server.kill('SIGKILL');
-      server = await startRedisServer({ args, port, dir });
+      server = await startLimitedServer({ args, port, dir });
     },
   };
 }

@@ -57,7 +57,7 @@ it.concurrent('serves without bells when they are lost but their ids are not, an
 }) => {
   const rig = await openFaultRig(redisUrl, {}, onTestFinished);
   const { seen, flush } = downstream();
-  const redis = new Redis(redisUrl);
+  const redis = new Redis(inject('operatorUrl'));
   onTestFinished(() => redis.disconnect());
   const { consumer } = await rig.consume(flush, { concurrency: 2 });
   await feed(rig.store, [0]);

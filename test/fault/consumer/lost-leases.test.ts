@@ -74,7 +74,7 @@ it.concurrent.for(['blackHole', 'refuse'] as const)(
     const leaseMs = 900;
     const rig = await openFaultRig(redisUrl, { leaseMs, flushTimeoutMs: 850 }, onTestFinished);
     const proxy = await TcpProxy.start(redisUrl);
-    const redis = new Redis(redisUrl);
+    const redis = new Redis(inject('operatorUrl'));
     onTestFinished(async () => {
       redis.disconnect();
       await proxy.close();

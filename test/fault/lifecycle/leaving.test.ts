@@ -1,10 +1,10 @@
 import { BackpressureAdmin, type BufferSpec, defineBuffer } from '@backpressure/core';
 import { openRedisStore } from '@backpressure/core/store';
 import { expect, inject, it } from 'vitest';
-import { startRedisServer } from '../../../scripts/redis.mjs';
 import { ledgerFaults } from '../../conformance/ledger-check.js';
 import { bufferName, feed, numbers } from '../../integration/consumer/feed.js';
 import { eventually } from '../../support/eventually.js';
+import { startLimitedServer } from '../../support/least-privilege.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { Leaver, type LeaverOptions } from './leaver.js';
 
@@ -153,7 +153,7 @@ it.concurrent.for([
 });
 
 it.concurrent('leaving after Redis was killed', async ({ onTestFinished }) => {
-  const server = await startRedisServer({});
+  const server = await startLimitedServer();
   onTestFinished(() => server.stop());
   const { spec } = { spec: { name: bufferName(), control: { algorithm: 'fixed' } } as BufferSpec<number> };
   const leavers = (['producer', 'consumer', 'controller'] as const).map(

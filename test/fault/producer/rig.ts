@@ -1,6 +1,7 @@
 import type { StoreUnavailableError } from '@backpressure/core';
 import { expect, onTestFinished } from 'vitest';
-import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
+import type { RedisServer } from '../../../scripts/redis.mjs';
+import { startLimitedServer } from '../../support/least-privilege.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 
 /** A proxy that ends with the test. */
@@ -12,7 +13,7 @@ export async function startProxy(url: string): Promise<TcpProxy> {
 
 /** A server that ends with the test. */
 export async function startServer(args: readonly string[] = [], more: object = {}): Promise<RedisServer> {
-  const server = await startRedisServer({ args, ...more });
+  const server = await startLimitedServer({ args, ...more });
   onTestFinished(() => server.stop());
   return server;
 }

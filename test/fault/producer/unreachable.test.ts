@@ -5,6 +5,7 @@ import { Redis } from 'ioredis';
 import { describe, expect, inject, it } from 'vitest';
 import { names, RedisRig } from '../../integration/producer/rig.js';
 import { eventually } from '../../support/eventually.js';
+import { asOperator } from '../../support/least-privilege.js';
 import { latestEndMs, withLoopLag } from '../../support/loop-lag.js';
 import { failure, startProxy, startServer } from './rig.js';
 
@@ -53,6 +54,8 @@ describe.each(Object.entries(breaks))('N5: %s', (_name, breakIt) => {
       if (error.token !== undefined)
         calls.set(error.token.session, { session: error.token.session, seq: error.token.seq });
     }
+    // It may come back later than a deadline after Redis has.
+    await eventually(() => producer.status());
     const resolved = await Promise.all([...calls.values()].map((token) => producer.resolve(token)));
     const admitted = resolved.reduce((sum, { outcomes }) => sum + outcomes.length, 0);
     expect((await producer.status()).size).toBe(1 + admitted);
@@ -134,7 +137,7 @@ describe('N5: a server that is out of memory', () => {
     const rig = new RedisRig(server.url);
     const producer = rig.producer();
     await producer.push('before');
-    const redis = new Redis(server.url);
+    const redis = new Redis(asOperator(server.url));
     await redis.config('SET', 'maxmemory', '1');
     const result = await producer.push('a');
     expect(result).toMatchObject({ accepted: false, reason: 'unavailable', state: 'normal' });

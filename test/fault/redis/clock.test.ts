@@ -6,7 +6,7 @@ import { declare, expectBooksToAgree, Session } from './rig.js';
 const LEASE_MS = 15_000;
 
 async function openBuffer() {
-  const redis = new Redis(inject('redisUrl'));
+  const redis = new Redis(inject('operatorUrl'));
   const opened = await openClockStore(inject('redisUrl'), redis);
   onTestFinished(async () => {
     await opened.dispose();

@@ -9,6 +9,7 @@ import { describeTake } from '../../conformance/take.js';
 import { describeTokens } from '../../conformance/tokens.js';
 import { type RedisCluster, startCluster } from '../../support/cluster.js';
 import { eventually } from '../../support/eventually.js';
+import { asOperator } from '../../support/least-privilege.js';
 import { openClockStore } from '../../support/virtual-clock-store.js';
 import { Load, SESSIONS } from './load.js';
 import { declare, expectBooksToAgree, openStore, Session, waitingIn } from './rig.js';
@@ -60,7 +61,7 @@ it('N10: a call under way while a slot is moved is told to try again (TRYAGAIN, 
   const slot = await slotOf(store);
   const owner = await cluster.ownerOf(slot);
   const target = await cluster.otherThan(owner);
-  const node = new Redis(owner.url);
+  const node = new Redis(asOperator(owner.url));
   onTestFinished(() => node.disconnect());
   let push: Promise<PushReply> | undefined;
   await cluster.moveSlot(slot, owner, target, async (moved) => {

@@ -84,7 +84,7 @@ it('N8: a subscription does not wait for a connection that is not there, and is 
   expect(error).toBeUndefined();
   expect(ms).toBeLessThan(1_100);
   await proxy.pass();
-  const other = new Redis(inject('redisUrl'));
+  const other = new Redis(inject('operatorUrl'));
   onTestFinished(() => other.disconnect());
   await eventually(async () => expect(await other.publish(`bp:{${store.name}}:signal`, 'ready')).toBe(1));
   await eventually(() => expect(signals).toEqual(['ready']));

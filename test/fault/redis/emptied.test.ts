@@ -3,12 +3,12 @@ import { BackpressureAdmin, defineBuffer } from '@backpressure/core';
 import { BackpressureProducer } from '@backpressure/producer';
 import { Redis } from 'ioredis';
 import { expect, it, onTestFinished } from 'vitest';
-import { startRedisServer } from '../../../scripts/redis.mjs';
 import { eventually } from '../../support/eventually.js';
+import { asOperator, startLimitedServer } from '../../support/least-privilege.js';
 
 it('R4: a Redis that was emptied is filled again, and everybody sees its new state and limits', async () => {
-  const server = await startRedisServer({});
-  const redis = new Redis(server.url);
+  const server = await startLimitedServer();
+  const redis = new Redis(asOperator(server.url));
   const buffer = defineBuffer<number>({ name: `emptied-${randomUUID()}`, maxBufferSize: 3, strategy: 'drop_newest' });
   const producer = new BackpressureProducer(buffer, { connection: server.url });
   const admin = new BackpressureAdmin(buffer, { connection: server.url });

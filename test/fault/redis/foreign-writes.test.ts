@@ -24,7 +24,7 @@ const DECLARED: BackpressureOptions = {
 
 /** A buffer in the middle of its life: items in every lane, batches under a lease and due for a retry, dead letters, a line. */
 async function openLivingBuffer() {
-  const redis = new Redis(inject('redisUrl'));
+  const redis = new Redis(inject('operatorUrl'));
   onTestFinished(() => redis.disconnect());
   const store = openStore(inject('redisUrl'));
   onTestFinished(() => store.destroy());
@@ -158,7 +158,7 @@ describe('R16: a key of ours holds something else', () => {
   );
 
   it('before the buffer is there: it is refused when it is declared, and nothing is written', async () => {
-    const redis = new Redis(inject('redisUrl'));
+    const redis = new Redis(inject('operatorUrl'));
     onTestFinished(() => redis.disconnect());
     for (const key of BUFFER_KEYS) {
       const store = openStore(inject('redisUrl'));
@@ -288,7 +288,7 @@ describe('S10: what the law has seen is not there any more, or is no number', ()
   const spoiltCounts = (count: string) => Object.fromEntries(Array.from({ length: 160 }, (_, i) => [i, count]));
 
   it.each(Object.keys(spoil))('%s: each settlement is whole, and what is decided is a number', async (kind) => {
-    const redis = new Redis(inject('redisUrl'));
+    const redis = new Redis(inject('operatorUrl'));
     onTestFinished(() => redis.disconnect());
     const { store, advance, dispose } = await openVirtualClockStore(inject('redisUrl'));
     onTestFinished(dispose);

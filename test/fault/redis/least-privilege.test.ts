@@ -8,9 +8,7 @@ import { BackpressureProducer } from '@backpressure/producer';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
-import { describeStore } from '../../conformance/index.js';
 import { eventually } from '../../support/eventually.js';
-import { openClockStore } from '../../support/virtual-clock-store.js';
 import { openStore } from './rig.js';
 
 const PASSWORD = 'a password';
@@ -128,10 +126,4 @@ it('S1: and nothing but that', async () => {
     await expect(redis.call(name, ...args), name).rejects.toThrow(/NOPERM|executing the script/);
   }
   await refusals();
-});
-
-describeStore('RedisStore with the rights of infra/acl.conf', () => openClockStore(url, root));
-
-it('S1: the suite was refused nothing', async () => {
-  expect(await refusals()).toEqual([]);
 });

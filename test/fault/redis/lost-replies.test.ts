@@ -2,12 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { StaleTokenError, StoreUnavailableError, TokenExpiredError } from '@backpressure/core';
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
-import { startRedisServer } from '../../../scripts/redis.mjs';
 import { eventually } from '../../support/eventually.js';
+import { asOperator, startLimitedServer } from '../../support/least-privilege.js';
 import { declare, expectBooksToAgree, openStore, Session, startProxy, startServer, waitingIn } from './rig.js';
 
 function client(): Redis {
-  const redis = new Redis(inject('redisUrl'));
+  const redis = new Redis(inject('operatorUrl'));
   onTestFinished(() => redis.disconnect());
   return redis;
 }
@@ -155,11 +155,11 @@ it('N4: a session whose record has expired is never taken for a new one', async 
 
 it('N12: SCRIPT FLUSH twenty times a second is not seen by anybody', async () => {
   // A server of its own: BullMQ, in the tests of others, reports scripts that are gone.
-  const server = await startRedisServer({});
+  const server = await startLimitedServer();
   onTestFinished(() => server.stop());
   const store = openStore(server.url);
   await declare(store);
-  const redis = new Redis(server.url);
+  const redis = new Redis(asOperator(server.url));
   onTestFinished(() => redis.disconnect());
   let flushes = 0;
   const flushing = setInterval(() => void redis.call('script', 'flush').then(() => flushes++), 50);

@@ -48,8 +48,8 @@ it('N14: a fleet whose connections were cut comes back with hardly more attempts
 });
 
 it('N15: everything works on RESP2 as well', async () => {
-  const { hostname, port } = new URL(inject('redisUrl'));
-  const store = openStore({ host: hostname, port: Number(port), protocol: 2 });
+  const { hostname, port, username, password } = new URL(inject('redisUrl'));
+  const store = openStore({ host: hostname, port: Number(port), username, password, protocol: 2 });
   await declare(store, { batchSize: 10, maxAttempts: 1, maxBufferSize: 20 });
   const signals: string[] = [];
   await store.subscribe((signal) => signals.push(signal.kind));

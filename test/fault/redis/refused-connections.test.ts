@@ -104,20 +104,17 @@ describe('N13: what can never work is refused soon, and not tried for ever', () 
   });
 });
 
-it('R6: a server that evicts keys when it is full is refused, unless that is accepted', async () => {
-  const { url } = await startServer(['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru']);
-  await expectRefused(() => declare(openStore(url)), 'allkeys-lru');
-  const codes: string[] = [];
-  const store = openStore(url, { allowKeyEviction: true, onWarning: ({ code }) => codes.push(code) });
-  await declare(store);
-  expect(codes).toContain('key_eviction');
-});
-
-it('R6: so it is when this user may not ask for its configuration, from what it says of itself', async () => {
-  const { port, redis } = await startServer(['--maxmemory', '100mb', '--maxmemory-policy', 'volatile-lru']);
-  await redis.call('acl', 'setuser', 'plain', 'on', `>${SECRET}`, '~bp:*', '&bp:*', '+@all', '-config');
-  await expectRefused(() => declare(openStore(`redis://plain:${SECRET}@127.0.0.1:${port}`)), 'volatile-lru');
-});
+it.each(['allkeys-lru', 'volatile-lru'])(
+  'R6: a server that evicts keys (%s) is refused, unless accepted',
+  async (policy) => {
+    const { url } = await startServer(['--maxmemory', '100mb', '--maxmemory-policy', policy]);
+    await expectRefused(() => declare(openStore(url)), policy);
+    const codes: string[] = [];
+    const store = openStore(url, { allowKeyEviction: true, onWarning: ({ code }) => codes.push(code) });
+    await declare(store);
+    expect(codes).toContain('key_eviction');
+  },
+);
 
 it('R19: a server that is too old is refused by its version', async () => {
   const { port } = await startServer();

@@ -7,8 +7,9 @@ import { type Cluster, Redis } from 'ioredis';
 import { expect, onTestFinished } from 'vitest';
 import { parseOptions } from '../../../packages/core/src/domain/config.js';
 import { configFields, statedFields } from '../../../packages/core/src/domain/config-fields.js';
-import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
+import type { RedisServer } from '../../../scripts/redis.mjs';
 import { ledgerFaults } from '../../conformance/ledger-check.js';
+import { asOperator, startLimitedServer } from '../../support/least-privilege.js';
 import { latestEndMs, withLoopLag } from '../../support/loop-lag.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 
@@ -17,8 +18,12 @@ export type StoreOptions = NonNullable<Parameters<typeof openRedisStore>[2]>;
 
 /** A server of the test's own, and a client to look at it with. Both are gone when the test has finished. */
 export async function startServer(args: readonly string[] = []) {
-  let server = await startRedisServer({ args });
-  const redis = new Redis(server.url, { retryStrategy: () => 20, maxRetriesPerRequest: null, enableReadyCheck: false });
+  let server = await startLimitedServer({ args });
+  const redis = new Redis(asOperator(server.url), {
+    retryStrategy: () => 20,
+    maxRetriesPerRequest: null,
+    enableReadyCheck: false,
+  });
   redis.on('error', () => {});
   const all: RedisServer[] = [server];
   onTestFinished(async () => {
@@ -34,7 +39,7 @@ export async function startServer(args: readonly string[] = []) {
     /** The same port and directory. */
     restart: async () => {
       const { port, dir } = server;
-      server = await startRedisServer({ args, port, dir });
+      server = await startLimitedServer({ args, port, dir });
       all.push(server);
     },
   };

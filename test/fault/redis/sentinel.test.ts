@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../../support/eventually.js';
+import { asOperator } from '../../support/least-privilege.js';
 import { startSentinelTrio } from '../../support/sentinel.js';
 import { Load, SESSIONS } from './load.js';
 import { declare, expectBooksToAgree, openStore } from './rig.js';
@@ -22,7 +23,7 @@ it('R10, R11: a primary that stops for 6 s, or is killed, loses nothing confirme
     for (const each of loads) await each.stop();
   });
   const look = async <T>(question: (redis: Redis) => Promise<T>) => {
-    const redis = new Redis((await trio.primary()).url);
+    const redis = new Redis(asOperator((await trio.primary()).url));
     return question(redis).finally(() => redis.disconnect());
   };
   await Promise.all(loads.map((each) => each.goesOn()));
@@ -34,7 +35,7 @@ it('R10, R11: a primary that stops for 6 s, or is killed, loses nothing confirme
   await Promise.all(loads.map((each) => each.goesOn()));
   await delay(6_000 - (performance.now() - stoppedMs));
   await first.kill('SIGCONT');
-  const old = new Redis(first.url);
+  const old = new Redis(asOperator(first.url));
   onTestFinished(() => old.disconnect());
   await eventually(async () => expect(await old.info('replication')).toMatch(/role:slave[^]*master_link_status:up/));
   expect(load.outageMs()).toBeLessThan(6_000);

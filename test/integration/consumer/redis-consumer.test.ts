@@ -47,7 +47,7 @@ async function openBuffer(options: BackpressureOptions = {}) {
 }
 
 async function deleteKeys(pattern: string): Promise<void> {
-  const redis = new Redis(redisUrl);
+  const redis = new Redis(inject('operatorUrl'));
   for await (const keys of redis.scanStream({ match: pattern })) {
     if ((keys as string[]).length > 0) await redis.unlink(keys as string[]);
   }
@@ -181,7 +181,7 @@ describe('a consumer on Redis', () => {
   it('gives back every connection when it is closed, and the fleet forgets it', async () => {
     const { buffer, store, consume, empty, admin } = await openBuffer();
     const connections = async () => {
-      const redis = new Redis(redisUrl);
+      const redis = new Redis(inject('operatorUrl'));
       const list = (await redis.client('LIST')) as string;
       redis.disconnect();
       return list.split('\n').filter((line) => line.includes(`name=${buffer.name}`) || line.includes(buffer.name))
@@ -209,7 +209,7 @@ describe('a consumer on Redis', () => {
     await eventually(async () => expect(await consumer.queue?.getActiveCount()).toBe(0));
     const { queue } = consumer;
     expect(await queue?.getCompletedCount()).toBeLessThanOrEqual(1_000);
-    const redis = new Redis(redisUrl);
+    const redis = new Redis(inject('operatorUrl'));
     expect(await redis.xlen(queue?.toKey('events') ?? '')).toBeLessThan(2_000);
     redis.disconnect();
   });

@@ -24,7 +24,7 @@ it.each(Object.entries(NEWER))(
   'P11: a process that runs on while a newer layout is declared is refused by every call, and writes nothing (%s)',
   async (_how, redeclare) => {
     const name = `layout-${randomUUID()}`;
-    const [store, redis] = [openRedisStore(name, url), new Redis(url)];
+    const [store, redis] = [openRedisStore(name, url), new Redis(inject('operatorUrl'))];
     const producer = new BackpressureProducer(defineBuffer({ name, minFlushIntervalMs: 0 }), { connection: url });
     onTestFinished(async () => {
       await producer.close();

@@ -20,7 +20,7 @@ const TELLING = [
 let looker: Redis;
 
 beforeAll(() => {
-  looker = new Redis(inject('redisUrl'));
+  looker = new Redis(inject('operatorUrl'));
 });
 
 afterAll(() => looker.disconnect());

@@ -23,7 +23,7 @@ function open(flush: (items: unknown[]) => void) {
   const producer = new BackpressureProducer(buffer, connection);
   const admin = new BackpressureAdmin(buffer, connection);
   const consumer = new BackpressureConsumer(buffer, (items) => flush(items), connection);
-  const redis = new Redis(url);
+  const redis = new Redis(inject('operatorUrl'));
   onTestFinished(async () => {
     await producer.close();
     await consumer.close();

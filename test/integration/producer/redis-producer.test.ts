@@ -1,8 +1,8 @@
 import { BackpressureAdmin } from '@backpressure/core';
 import { Redis } from 'ioredis';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
-import { startRedisServer } from '../../../scripts/redis.mjs';
 import { eventually } from '../../support/eventually.js';
+import { asOperator, startLimitedServer } from '../../support/least-privilege.js';
 import { names, RedisRig } from './rig.js';
 
 const BLOCK = { strategy: 'block', maxBlockTimeMs: 20_000, batchSize: 1 } as const;
@@ -67,10 +67,10 @@ describe('push', () => {
 
   it('survives a SCRIPT FLUSH between its calls', async () => {
     // A server of its own: BullMQ, in the tests of others, reports scripts that are gone.
-    const server = await startRedisServer({});
+    const server = await startLimitedServer();
     onTestFinished(() => server.stop());
     const producer = new RedisRig(server.url).producer();
-    const redis = new Redis(server.url);
+    const redis = new Redis(asOperator(server.url));
     for (const item of names(5)) {
       await redis.script('FLUSH');
       expect(await producer.push(item)).toMatchObject({ accepted: true });
@@ -84,7 +84,7 @@ describe('push', () => {
     const producer = rig.producer({ sessions: 1 });
     await producer.push('a');
     await producer.push('b');
-    const redis = new Redis(url);
+    const redis = new Redis(inject('operatorUrl'));
     await redis.unlink(await redis.keys(`bp:{${rig.buffer.name}}:session:*`));
     await redis.quit();
     expect(await producer.push('c')).toMatchObject({ accepted: true });

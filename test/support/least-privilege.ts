@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RedisServer, RedisServerOptions, startRedisServer } from '../../scripts/redis.mjs';
+import { importFromRoot, ROOT } from './root.js';
+
+/** A line of the file for the user of the library, and the rules that follow its password. */
+const RULES = /^user backpressure on #0{64} (.+)$/m;
+
+/** The rights that infra/acl.conf gives to the library, as rules of `ACL SETUSER`. */
+export function leastRights(): string[] {
+  const rules = RULES.exec(readFileSync(join(ROOT, 'infra/acl.conf'), 'utf8'))?.[1];
+  if (rules === undefined) throw new Error('infra/acl.conf has no user backpressure.');
+  return rules.split(' ');
+}
+
+/** Who may do everything on a server of a test's own: it breaks what the library then meets. */
+export const OPERATOR = { username: 'operator', password: 'operator' };
+
+/** Options of a server on which whoever does not say who he is has the rights of infra/acl.conf and no more. */
+export function leastPrivileged(): string[] {
+  const { username, password } = OPERATOR;
+  return [
+    ...['--user', 'default', 'on', 'nopass', ...leastRights()],
+    ...['--user', username, 'on', `>${password}`, '~*', '&*', '+@all'],
+    ...['--masteruser', username, '--masterauth', password], // a replica needs rights of its own
+  ];
+}
+
+/** The same address for {@link OPERATOR}. */
+export function asOperator(url: string): string {
+  return String(Object.assign(new URL(url), OPERATOR));
+}
+
+/** A server of a test's own. It is no user's, so the library has no more rights than there, see {@link asOperator}. */
+export async function startLimitedServer({ args = [], ...options }: RedisServerOptions = {}): Promise<RedisServer> {
+  const { startRedisServer: start } = (await importFromRoot('scripts/redis.mjs')) as { startRedisServer: Start };
+  return start({ ...options, args: [...args, ...leastPrivileged()] });
+}
+
+type Start = typeof startRedisServer;
