@@ -18,7 +18,7 @@ const LEASE_MS = 1_000;
 const INTERVAL_MS = 5;
 const REDELIVERY_MS = LEASE_MS + INTERVAL_MS + 500;
 /** Forty heirs at once on a busy machine; `pnpm chaos --bars B5` measures a fleet that is not. */
-const BUSY_MS = 3_000;
+const BUSY_MS = 8_000;
 
 const OPTIONS = {
   batchSize: 4,

@@ -1,13 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, inject, it } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
+import { eventually } from '../../support/eventually.js';
 import { withLoopLag } from '../../support/loop-lag.js';
 import { duplicates, missing, openFaultRig } from './fault-rig.js';
 
 const redisUrl = inject('redisUrl');
+const FEED_EVERY_MS = 100;
+/** What Redis and BullMQ may take on a busy machine. BullMQ itself would take 30 s and more. */
+const BUSY_MS = 3_000;
 
 it('loses nothing when a consumer is killed in the middle of a flush', async () => {
-  const rig = await openFaultRig(redisUrl);
+  const rig = await openFaultRig(redisUrl, { leaseMs: 3_000, flushTimeoutMs: 2_800 });
   const items = numbers(40);
   const victim = await rig.spawn({ flushMs: 60_000, concurrency: 2 });
   await feed(rig.store, items);
@@ -51,7 +55,7 @@ it('C1: flushes again at the same time all that a killed consumer held, in time'
   const { leaseMs, minFlushIntervalMs } = rig.buffer.config;
   const worstMs = Math.max(...atMs.values()) - killedAtMs;
   expect(worstMs, `redelivery of the last of ${items.length} items`).toBeLessThan(
-    leaseMs + minFlushIntervalMs + 500 + lostMs,
+    leaseMs + minFlushIntervalMs + 500 + BUSY_MS + lostMs,
   );
 });
 
@@ -63,10 +67,13 @@ it('loses nothing when one of the consumers is killed again and again under load
   const items: number[] = [];
   for (let i = 0; i < kills; i++) {
     const victim = await rig.spawn({ concurrency });
-    const more = numbers(300, i * 300);
-    items.push(...more);
-    expect(await feed(rig.store, more)).toBe(300);
-    await victim.saw('flushing', 2);
+    // Until it has some of them: it may begin later than the other can flush them all.
+    await eventually(async () => {
+      const more = numbers(100, items.length);
+      items.push(...more);
+      expect(await feed(rig.store, more)).toBe(100);
+      expect(victim.count('flushing')).toBeGreaterThanOrEqual(2);
+    }, FEED_EVERY_MS);
     await victim.end('SIGKILL');
   }
   await rig.empty();
@@ -75,7 +82,7 @@ it('loses nothing when one of the consumers is killed again and again under load
   // Each kill may repeat what its slots had in flight, and no more.
   expect(duplicates(written)).toBeLessThanOrEqual(kills * concurrency * 10);
   const { counters, ledgerImbalance } = await rig.admin.status();
-  expect(counters).toMatchObject({ accepted: 1_500, flushed: 1_500, dead: 0 });
+  expect(counters).toMatchObject({ accepted: items.length, flushed: items.length, dead: 0 });
   expect(ledgerImbalance).toBe(0);
   expect(survivor.count('lease:lost')).toBe(0);
 });

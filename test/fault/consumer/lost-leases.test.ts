@@ -12,9 +12,9 @@ const redisUrl = inject('redisUrl');
 it.concurrent('C2: settles in vain what it held when it was stopped for longer than its lease', async ({
   onTestFinished,
 }) => {
-  const rig = await openFaultRig(redisUrl, {}, onTestFinished);
+  const rig = await openFaultRig(redisUrl, { leaseMs: 3_000, flushTimeoutMs: 2_800 }, onTestFinished);
   const items = numbers(20);
-  const zombie = await rig.spawn({ flushMs: 700, concurrency: 2 });
+  const zombie = await rig.spawn({ flushMs: 2_500, concurrency: 2 });
   await feed(rig.store, items);
   await zombie.saw('flushing', 2);
   zombie.signal('SIGSTOP');
@@ -44,7 +44,7 @@ it.concurrent('C2: settles in vain what it held when it was stopped for longer t
 it.concurrent('C3: a process whose event loop stood still for longer than its lease corrupts nothing, and sees its abort', async ({
   onTestFinished,
 }) => {
-  const rig = await openFaultRig(redisUrl, { leaseMs: 600, flushTimeoutMs: 500 }, onTestFinished);
+  const rig = await openFaultRig(redisUrl, { leaseMs: 2_000, flushTimeoutMs: 1_800 }, onTestFinished);
   const items = numbers(10);
   const blockUntil = join(rig.dir, 'inherited');
   const blocked = await rig.spawn({ blockUntil, flushMs: 50, concurrency: 1 });
@@ -71,8 +71,8 @@ it.concurrent('C3: a process whose event loop stood still for longer than its le
 it.concurrent.for(['blackHole', 'refuse'] as const)(
   'C4: a renewal cut off (%s) aborts the flush while it still has the lease',
   async (fault, { onTestFinished }) => {
-    const leaseMs = 900;
-    const rig = await openFaultRig(redisUrl, { leaseMs, flushTimeoutMs: 850 }, onTestFinished);
+    const leaseMs = 3_000;
+    const rig = await openFaultRig(redisUrl, { leaseMs, flushTimeoutMs: 2_900 }, onTestFinished);
     const proxy = await TcpProxy.start(redisUrl);
     const redis = new Redis(inject('operatorUrl'));
     onTestFinished(async () => {

@@ -44,7 +44,7 @@ it.concurrent.for([
 );
 
 it.concurrent('C5: a poison item that kills its process dies alone, whatever else is in flight there', async (context) => {
-  const limits = { batchSize: 4, maxAttempts: 3, leaseMs: 400, flushTimeoutMs: 300 };
+  const limits = { batchSize: 4, maxAttempts: 3, leaseMs: 2_000, flushTimeoutMs: 1_800 };
   const rig = await openFaultRig(redisUrl, limits, context.onTestFinished);
   const items = numbers(40);
   const poison = 13; // in the fourth batch, which flies beside three others

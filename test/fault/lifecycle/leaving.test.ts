@@ -45,7 +45,7 @@ it.concurrent('C11: SIGTERM during a flush lets it finish, settles it, and gives
 }) => {
   const { store, start } = await openRig(onTestFinished);
   await feed(store, numbers(50));
-  const leaver = await start('consumer', { flushMs: 300 });
+  const leaver = await start('consumer', { flushMs: 2_000 });
   await leaver.said('flushing', 2);
   leaver.ask();
   expect((await leaver.gone()).code).toBe(0);
@@ -105,7 +105,7 @@ it.concurrent.for(['drain', 'admin'] as const)(
   'SIGTERM during a drain (%s) ends it for the caller, not for the fleet',
   async (role, { onTestFinished }) => {
     const { store, admin, start } = await openRig(onTestFinished);
-    await feed(store, numbers(50));
+    await feed(store, numbers(500));
     const leaver = await start(role, { flushMs: 300 });
     await eventually(async () => expect((await admin.status()).state).toBe('draining'));
     leaver.ask();

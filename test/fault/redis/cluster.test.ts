@@ -93,13 +93,13 @@ it('N10, B13: under load a slot is moved and its primary killed, and nothing is 
   const target = await cluster.otherThan(owner);
   for (const each of [store, durable]) await cluster.moveSlot(await slotOf(each), owner, target);
   await goOn();
-  expect(load.outageMs()).toBeLessThan(1_000);
+  expect(load.outageMs()).toBeLessThan(3_000);
   for (const each of loads) expect(await each.lost(cluster.client)).toEqual([]);
 
   // Its only replica takes over, and nobody is left to confirm.
   await target.kill('SIGKILL');
   await goOn(20);
-  expect(load.outageMs()).toBeLessThan(2 * NODE_TIMEOUT_MS + 2_000);
+  expect(load.outageMs()).toBeLessThan(2 * NODE_TIMEOUT_MS + 7_000);
   await eventually(async () => {
     await store.gate({ action: 'pause', intake: false, flush: true });
     await store.gate({ action: 'resume' });

@@ -11,6 +11,7 @@ import {
   expectBooksToAgree,
   expectUnavailable,
   openStore,
+  PATIENT_MS,
   Session,
   startProxy,
   startServer,
@@ -36,7 +37,7 @@ it('N5: a connection that is refused ends a call at its deadline, and nothing wa
   expect(error.message).toContain('ECONNREFUSED');
   await proxy.pass();
   // The next attempt to connect may be a second away.
-  expect((await session.push(['a'], { token, deadlineMs: 5_000 })).outcomes).toEqual(['accepted']);
+  expect((await session.push(['a'], { token, deadlineMs: PATIENT_MS })).outcomes).toEqual(['accepted']);
   await expectBooksToAgree(store);
 });
 
@@ -61,18 +62,20 @@ it('N7: a black hole ends each call at its deadline, is noticed, and left; so is
   const { proxy, store, session } = await throughProxy();
   const signals: string[] = [];
   await store.subscribe((signal) => signals.push(signal.kind));
-  await session.push(['before']);
+  await session.push(['before'], { deadlineMs: PATIENT_MS });
   const before = proxy.accepted;
   proxy.blackHole();
   const startMs = performance.now();
   expect((await expectUnavailable(DEADLINE_MS, () => session.push(['a']))).outcome).toBe('unknown');
   // Both connections, the one for signals by its sign of life alone.
   await eventually(() => expect(proxy.accepted).toBeGreaterThanOrEqual(before + 2));
-  expect(performance.now() - startMs).toBeLessThan(4_000);
+  expect(performance.now() - startMs).toBeLessThan(10_000);
   expect((await expectUnavailable(DEADLINE_MS, () => session.push(['b']))).outcome).toBe('not_sent');
   await proxy.pass();
-  session.renew();
-  await eventually(async () => expect((await session.push(['c'])).outcomes).toEqual(['accepted']));
+  await eventually(async () => {
+    session.renew(); // whether one that failed was carried out is not known
+    expect((await session.push(['c'])).outcomes).toEqual(['accepted']);
+  });
   await eventually(() => expect(signals).toContain('resync'));
 });
 
@@ -80,9 +83,9 @@ it('N8: a subscription does not wait for a connection that is not there, and is 
   const { proxy, store } = await throughProxy();
   const signals: string[] = [];
   await proxy.refuse();
-  const { error, ms } = await timed(() => store.subscribe((signal) => signals.push(signal.kind)));
+  const { error, ms, lostMs } = await timed(() => store.subscribe((signal) => signals.push(signal.kind)));
   expect(error).toBeUndefined();
-  expect(ms).toBeLessThan(1_100);
+  expect(ms).toBeLessThan(1_100 + lostMs);
   await proxy.pass();
   const other = new Redis(inject('operatorUrl'));
   onTestFinished(() => other.disconnect());
@@ -110,7 +113,7 @@ it('an abort ends a call at once, wherever it waits', async () => {
   setTimeout(() => waiting.abort(reason), 20);
   const first = await timed(() => store.snapshot({ deadlineMs: 5_000, signal: waiting.signal }));
   expect(first.error).toBe(reason);
-  expect(first.ms).toBeLessThan(200);
+  expect(first.ms).toBeLessThan(200 + first.lostMs);
   await expect(store.snapshot({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 });
 
@@ -154,7 +157,7 @@ it('R8: BUSY, DEBUG SLEEP and SIGSTOP end a call at its deadline, and it is carr
   const store = openStore(url, { deadlineMs: DEADLINE_MS });
   await declare(store);
   const session = new Session(store);
-  await session.push(['first']);
+  await session.push(['first'], { deadlineMs: PATIENT_MS });
 
   const busy = redis.eval(
     "local t = redis.call('TIME'); local u = t[1] + 1.5 + t[2] / 1000000; repeat t = redis.call('TIME') until t[1] + t[2] / 1000000 > u",
@@ -168,12 +171,12 @@ it('R8: BUSY, DEBUG SLEEP and SIGSTOP end a call at its deadline, and it is carr
   const asleep = redis.call('debug', 'sleep', '1');
   expect((await expectUnavailable(DEADLINE_MS, () => session.push(['asleep']))).outcome).toBe('unknown');
   await asleep;
-  expect((await session.push(['awake'], { deadlineMs: 5_000 })).outcomes).toEqual(['accepted']);
+  expect((await session.push(['awake'], { deadlineMs: PATIENT_MS })).outcomes).toEqual(['accepted']);
 
   await signal('SIGSTOP');
   expect((await expectUnavailable(DEADLINE_MS, () => session.push(['stopped']))).outcome).toBe('unknown');
   await signal('SIGCONT');
-  expect((await session.push(['running'], { deadlineMs: 5_000 })).outcomes).toEqual(['accepted']);
+  expect((await session.push(['running'], { deadlineMs: PATIENT_MS })).outcomes).toEqual(['accepted']);
   await expectBooksToAgree(store);
 });
 
@@ -189,7 +192,7 @@ it('R9: a server that loads its data is waited for within the deadline', async (
   const store = openStore(url, { deadlineMs: DEADLINE_MS });
   await declare(store);
   const pipeline = redis.pipeline();
-  for (let i = 0; i < 2_000; i++) pipeline.set(`filler:${i}`, 'x'.repeat(100));
+  for (let i = 0; i < 5_000; i++) pipeline.set(`filler:${i}`, 'x'.repeat(100));
   await pipeline.exec();
   await redis.call('save');
   await signal('SIGKILL');
@@ -197,7 +200,9 @@ it('R9: a server that loads its data is waited for within the deadline', async (
   await eventually(async () => expect(await redis.info('persistence')).toContain('loading:1'));
   const error = await expectUnavailable(DEADLINE_MS, () => store.snapshot());
   expect(error.outcome).toBe('not_sent');
-  const { value, ms } = await timed(async () => Promise.all([store.snapshot({ deadlineMs: 20_000 }), restarted]));
+  const { value, ms, lostMs } = await timed(async () =>
+    Promise.all([store.snapshot({ deadlineMs: 20_000 }), restarted]),
+  );
   expect(value?.[0].vitals.size).toBe(0);
-  expect(ms).toBeLessThan(5_000);
+  expect(ms).toBeLessThan(10_000 + lostMs);
 });

@@ -22,14 +22,16 @@ const DECLARED: BackpressureOptions = {
   control: { algorithm: 'fixed' },
 };
 
+const LONG_LEASE: BackpressureOptions = { leaseMs: 1_500, flushTimeoutMs: 1_000 };
+
 /** A buffer in the middle of its life: items in every lane, batches under a lease and due for a retry, dead letters, a line. */
-async function openLivingBuffer() {
+async function openLivingBuffer(options: BackpressureOptions = {}) {
   const redis = new Redis(inject('operatorUrl'));
   onTestFinished(() => redis.disconnect());
   const store = openStore(inject('redisUrl'));
   onTestFinished(() => store.destroy());
   const key = (suffix: string) => `bp:{${store.name}}:${suffix}`;
-  await declare(store, DECLARED);
+  await declare(store, { ...DECLARED, ...options });
   const session = new Session(store);
   await session.push(Array.from({ length: 60 }, (_, i) => `item ${i}`));
   const id = 'w'.repeat(27);
@@ -107,7 +109,7 @@ const keys = [...BUFFER_KEYS.filter((key) => key !== 'config'), 'batch:held 0', 
 
 describe('R17: somebody deletes a key of ours', () => {
   it.each(keys.filter((key) => key !== 'session'))('%s', async (key) => {
-    const living = await openLivingBuffer();
+    const living = await openLivingBuffer(key === 'batch:held 0' ? LONG_LEASE : {});
     const before = await living.store.snapshot();
     await living.redis.del(living.key(key));
     expect(await liveOn(living)).toEqual([]);
@@ -222,7 +224,8 @@ describe('S10: somebody writes garbage into a key of ours', () => {
   });
 
   it('lanes and batches: what is no record of ours goes to the dead letters, and its neighbours are flushed', async () => {
-    const living = await openLivingBuffer();
+    // A lease that ended meanwhile would be taken again first.
+    const living = await openLivingBuffer(LONG_LEASE);
     const { redis, store, key } = living;
     for (const record of ['', 'x', 'y'.repeat(100), '\xff'.repeat(60)]) await redis.lpush(key('ready:high'), record);
     const reply = await store.take({ batchId: 'damaged' });

