@@ -1,5 +1,7 @@
-import type { Vitals } from '@backpressure/core/store';
+import type { NoBatchReason, Signal, Vitals } from '@backpressure/core/store';
 import type { Refusal } from './batch-taker.js';
+
+const MAX_LINGERING_QUIET_MS = 1_000;
 
 /** What a consumer knows when it decides how many bells to ring. */
 export interface BellContext {
@@ -47,7 +49,27 @@ export function ringAfterMs({ reason, waitMs }: Refusal): number | undefined {
   }
 }
 
-/** For how long ringing is in vain after a refusal, unless a signal says otherwise. */
+/** For how long ringing is in vain after a refusal, unless a signal says otherwise: see {@link isNews}. */
 export function quietMs({ reason, waitMs }: Refusal): number {
-  return reason === 'empty' || reason === 'permits' ? 0 : waitMs;
+  if (reason === 'empty' || reason === 'permits') return 0;
+  // Nobody tells of the full batch that ends it when the signals are cut off.
+  return reason === 'lingering' ? Math.min(waitMs, MAX_LINGERING_QUIET_MS) : waitMs;
+}
+
+/** Whether a signal may have ended what a take was refused for. */
+export function isNews(kind: Signal['kind'], reason: NoBatchReason): boolean {
+  switch (kind) {
+    case 'resync':
+    case 'config':
+      return true;
+    // The batch is full now; or the buffer is full, or drains, and then a part of a batch does not wait.
+    case 'ready':
+    case 'state':
+      return reason === 'lingering';
+    case 'control':
+    case 'space':
+      return false;
+    default:
+      return kind satisfies never;
+  }
 }

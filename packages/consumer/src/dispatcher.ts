@@ -1,6 +1,6 @@
-import type { BufferClient, Signal, TakeReply } from '@backpressure/core/store';
+import type { BufferClient, NoBatchReason, Signal, TakeReply } from '@backpressure/core/store';
 import type { Bells } from './bells.js';
-import { bellsToRing, quietMs, ringAfterMs } from './bells-to-ring.js';
+import { bellsToRing, isNews, quietMs, ringAfterMs } from './bells-to-ring.js';
 import type { SliceEnd } from './flush-slot.js';
 import type { RunGate } from './run-gate.js';
 import type { SlotPool } from './slot-pool.js';
@@ -36,6 +36,7 @@ export class Dispatcher<T> {
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
   #quietUntilMs = 0;
+  #quietFor: NoBatchReason | undefined;
   #pacedUntilMs = 0;
   #probedAtMs = -Infinity;
   #takenAtMs = performance.now();
@@ -69,18 +70,21 @@ export class Dispatcher<T> {
   }
 
   onSignal({ kind }: Signal): void {
-    if (kind !== 'ready' && kind !== 'resync' && kind !== 'state') return;
-    if (kind === 'resync') this.#quietUntilMs = 0;
-    this.ring(kind !== 'state');
+    const { gate } = this.#options;
+    gate.wake(kind);
+    const isOver = kind === 'resync' || (this.#quietFor !== undefined && isNews(kind, this.#quietFor));
+    if (isOver) this.#endQuiet();
+    if (isOver || kind === 'ready') this.ring(true);
+    else if (kind === 'state') this.ring(false);
   }
 
   /** A take was answered: there may be work for other slots. */
   onTaken(reply: TakeReply): void {
     this.#served();
     if (reply.kind === 'none') {
-      this.#beQuiet(quietMs(reply));
+      this.#beQuiet(quietMs(reply), reply.reason);
     } else {
-      this.#quietUntilMs = 0;
+      this.#endQuiet();
       // Batches that were lost or failed together fall due together, and the vitals don't count them as ready.
       this.ring(reply.batch.attempts > 0);
     }
@@ -158,11 +162,19 @@ export class Dispatcher<T> {
     this.#rungAtMs = undefined;
   }
 
-  /** Rings nothing for so long, and then only one at a time for a while. */
-  #beQuiet(ms: number): void {
+  /** Rings nothing for so long, and then, if not only a part of a batch waited, one at a time for a while. */
+  #beQuiet(ms: number, reason?: NoBatchReason): void {
     if (ms === 0) return;
-    this.#quietUntilMs = Math.max(this.#quietUntilMs, performance.now() + ms);
-    this.#pacedUntilMs = this.#quietUntilMs + PACED_MS;
+    const untilMs = performance.now() + ms;
+    if (reason !== 'lingering') this.#pacedUntilMs = Math.max(this.#pacedUntilMs, untilMs + PACED_MS);
+    if (untilMs < this.#quietUntilMs) return;
+    this.#quietUntilMs = untilMs;
+    this.#quietFor = reason;
+  }
+
+  #endQuiet(): void {
+    this.#quietUntilMs = 0;
+    this.#quietFor = undefined;
   }
 
   /** The earlier of two times wins. */
@@ -173,7 +185,7 @@ export class Dispatcher<T> {
     this.#timer = setTimeout(
       () => {
         this.#timerAtMs = Infinity;
-        this.#quietUntilMs = 0;
+        this.#endQuiet();
         this.ring(true);
       },
       Math.max(0, Math.ceil(atMs - performance.now())),

@@ -62,7 +62,11 @@ export class FlushSlot<T> {
 
   async #waitTurn({ reason, waitMs }: Refusal, deadlineMs: number, lost: number): Promise<boolean> {
     const comes = reason === 'pace' || reason === 'lingering' || reason === 'rate';
-    return comes && performance.now() + waitMs < deadlineMs && this.#host.gate.waitTurn(spread(waitMs, lost));
+    return (
+      comes &&
+      performance.now() + waitMs < deadlineMs &&
+      this.#host.gate.waitTurn({ reason, waitMs: spread(waitMs, lost) })
+    );
   }
 }
 

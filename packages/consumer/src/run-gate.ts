@@ -1,9 +1,13 @@
+import type { NoBatchReason, Signal } from '@backpressure/core/store';
+import type { Refusal } from './batch-taker.js';
+import { isNews } from './bells-to-ring.js';
+
 /** Whether this process takes batches: running, paused by its owner, or closing for good. */
 export class RunGate {
   #paused = false;
   #closing = false;
-  #waiting = false;
   #interrupt: (() => void) | undefined;
+  #reason: NoBatchReason | undefined;
 
   get closing(): boolean {
     return this.#closing;
@@ -20,7 +24,7 @@ export class RunGate {
 
   /** Whether a slot waits for its turn. */
   get waiting(): boolean {
-    return this.#waiting;
+    return this.#reason !== undefined;
   }
 
   pause(): void {
@@ -37,13 +41,18 @@ export class RunGate {
     this.#interrupt?.();
   }
 
+  /** The slot that waits for its turn asks now, if this signal may have ended what it waits for. */
+  wake(kind: Signal['kind']): void {
+    if (this.#reason !== undefined && isNews(kind, this.#reason)) this.#interrupt?.();
+  }
+
   /**
    * Waits for the next permitted take. One slot of a process waits at a time: as only one take is permitted then, the
    * others would ask in vain. Resolves with whether to take now.
    */
-  async waitTurn(waitMs: number): Promise<boolean> {
-    if (this.#waiting || !this.open) return false;
-    this.#waiting = true;
+  async waitTurn({ reason, waitMs }: Refusal): Promise<boolean> {
+    if (this.waiting || !this.open) return false;
+    this.#reason = reason;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, waitMs);
       this.#interrupt = () => {
@@ -51,7 +60,7 @@ export class RunGate {
         resolve();
       };
     });
-    this.#waiting = false;
+    this.#reason = undefined;
     this.#interrupt = undefined;
     return this.open;
   }

@@ -140,6 +140,61 @@ describe('with bells', () => {
     expect(rig.flush).toHaveBeenCalledOnce();
   });
 
+  it('rings at once for a batch that is full, while a part of one lingers', async () => {
+    const rig = await openRig({ minFlushIntervalMs: 30_000 });
+    rig.start();
+    await feed(rig.store, [1]);
+    await rig.dispatcher.answer();
+    await vi.advanceTimersByTimeAsync(500);
+    rig.bells.ring.mockClear();
+    await feed(rig.store, numbers(35));
+    expect(rig.bells.ring).toHaveBeenCalledWith(1);
+    await rig.dispatcher.answer();
+    // As many at a time as there are.
+    expect(rig.bells.ring).toHaveBeenCalledWith(2);
+    expect(rig.flush).toHaveBeenCalledTimes(3);
+  });
+
+  it('finds a batch that is full within two seconds, when no signal tells of it', async () => {
+    const rig = await openRig({ minFlushIntervalMs: 30_000 });
+    rig.start();
+    await feed(rig.store, [1]);
+    await rig.dispatcher.answer();
+    vi.spyOn(rig.dispatcher, 'onSignal').mockImplementation(() => {});
+    await feed(rig.store, numbers(9));
+    await vi.advanceTimersByTimeAsync(2_500);
+    expect(rig.flush).toHaveBeenCalledOnce();
+  });
+
+  it('has a slot that waits for a part of a batch take it when it is full', async () => {
+    const rig = await openRig({ minFlushIntervalMs: 200 });
+    rig.start();
+    await feed(rig.store, [1]);
+    void rig.dispatcher.answer();
+    await vi.advanceTimersByTimeAsync(20);
+    expect(rig.gate.waiting).toBe(true);
+    await feed(rig.store, numbers(9));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(rig.flush).toHaveBeenCalledOnce();
+  });
+
+  it('asks again at once when the configuration changes', async () => {
+    const rig = await openRig({ maxFlushesPerSecond: 0.1 });
+    rig.start();
+    await feed(rig.store, numbers(50));
+    await rig.dispatcher.answer();
+    await rig.dispatcher.answer();
+    rig.bells.ring.mockClear();
+    await vi.advanceTimersByTimeAsync(100);
+    expect(rig.bells.ring).not.toHaveBeenCalled();
+    await rig.store.configure({
+      action: 'patch',
+      fields: { maxFlushesPerSecond: '100' },
+      expectedVersion: (await rig.store.config())?.version ?? 0,
+    });
+    expect(rig.bells.ring).toHaveBeenCalledWith(1);
+  });
+
   it('is silent while the fleet is paused, and looks once a second', async () => {
     const rig = await openRig();
     rig.start();
