@@ -192,6 +192,7 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
     this.#dispatcher.stop();
     this.#fallback.stop();
     for (const drain of this.#drains) void drain.close();
+    this.#client.leave();
     await this.#starting?.catch(() => {});
     this.#fallback.stop();
     this.#bells?.pause();

@@ -67,6 +67,7 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
   #unsubscribe: (() => Promise<void>) | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #leaving = new AbortController();
 
   constructor(definition: BufferDefinition<T>, options: StoreOptions, node?: Pick<FleetNode, 'role' | 'slots'>) {
     super();
@@ -109,8 +110,8 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
    * @throws ConfigMismatchError, StoreUnavailableError, ConfigError (a server that can't be used)
    */
   async open(call?: CallOptions): Promise<void> {
-    if (this.#closed) throw new ClosedError(`Buffer "${this.definition.name}"`);
-    this.#opening ??= this.#open(this.budget(call)).catch((error: unknown) => {
+    this.#leaving.signal.throwIfAborted();
+    this.#opening ??= this.#open(this.budget(this.#untilLeaving(call))).catch((error: unknown) => {
       this.#opening = undefined;
       throw error;
     });
@@ -140,10 +141,16 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
     if (this.listenerCount('error') > 0) this.emit('error', error);
   }
 
-  /** Leaves: signs off, ends the subscription, gives back the connection. Never throws. */
+  /** Ends an opening that is under way: it is in vain, and may wait for a Redis that is away. It is opened no more. */
+  leave(): void {
+    this.#leaving.abort(new ClosedError(`Buffer "${this.definition.name}"`));
+  }
+
+  /** Leaves: signs off, ends the subscription, gives back the connection. Called again it does nothing. Never throws. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.leave();
     this.emit('close');
     clearInterval(this.#heartbeat);
     await this.#opening?.catch(() => {});
@@ -154,6 +161,11 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
       Promise.race([this.#unsubscribe?.().catch(() => {}), delay(SIGN_OFF_MS, undefined, { ref: false })]),
     ]);
     if (this.#ownsStore) await this.store.close().catch(() => {});
+  }
+
+  #untilLeaving(call: CallOptions = {}): CallOptions {
+    const { signal } = this.#leaving;
+    return { ...call, signal: call.signal === undefined ? signal : AbortSignal.any([call.signal, signal]) };
   }
 
   async #open(budget: CallBudget): Promise<void> {
@@ -184,7 +196,8 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
         this.#unsubscribe = unsubscribe;
       });
     try {
-      await Promise.race([this.#subscribing, delay(budget.leftMs, undefined, { ref: false })]);
+      const over = delay(budget.leftMs, undefined, { ref: false, signal: this.#leaving.signal }).catch(() => {});
+      await Promise.race([this.#subscribing, over]);
     } catch (error) {
       this.#subscribing = undefined;
       throw error;
