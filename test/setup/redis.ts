@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import type { TestProject } from 'vitest/node';
 import { provideRedis } from '../../scripts/redis.mjs';
-import { leastRights } from '../support/least-privilege.js';
+import { leastRights, missingRights, refusals } from '../support/least-privilege.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -49,16 +49,13 @@ async function openShared(): Promise<SharedRedis> {
   const redis = new Redis(server.url);
   await redis.call('acl', 'setuser', username, 'reset', 'on', `>${password}`, ...leastRights());
   const close = async () => {
-    const log = (await redis.call('acl', 'log')) as (string | number)[][];
+    const refused = await refusals(redis, username);
     await redis.call('acl', 'deluser', username);
     redis.disconnect();
     await server.stop();
-    const refused = log
-      .filter((entry) => entry.includes(username))
-      .map(([, count, , reason, , context, , object]) => `${reason} ${object} (${context}, ${count} times)`);
     if (refused.length === 0) return;
     process.exitCode = 1; // to throw here is not enough: it is only printed
-    throw new Error(`infra/acl.conf has no right for: ${refused.join('; ')}`);
+    throw new Error(missingRights(refused));
   };
   const redisUrl = String(Object.assign(new URL(server.url), { username, password }));
   return { redisUrl, operatorUrl: server.url, close };

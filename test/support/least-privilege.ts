@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import type { RedisServer, RedisServerOptions, startRedisServer } from '../../scripts/redis.mjs';
 import { importFromRoot, ROOT } from './root.js';
 
@@ -31,10 +32,44 @@ export function asOperator(url: string): string {
   return String(Object.assign(new URL(url), OPERATOR));
 }
 
-/** A server of a test's own. It is no user's, so the library has no more rights than there, see {@link asOperator}. */
+/** A server of a test's own on which the library has the rights of infra/acl.conf and no more, see {@link asOperator}. */
 export async function startLimitedServer({ args = [], ...options }: RedisServerOptions = {}): Promise<RedisServer> {
   const { startRedisServer: start } = (await importFromRoot('scripts/redis.mjs')) as { startRedisServer: Start };
-  return start({ ...options, args: [...args, ...leastPrivileged()] });
+  return accountable(await start({ ...options, args: [...args, ...leastPrivileged()] }));
 }
 
 type Start = typeof startRedisServer;
+
+/** The same server. Its `stop` throws when it has refused something that whoever did not say who he is was to do. */
+export function accountable(server: RedisServer): RedisServer {
+  const stop = async () => {
+    const refused = await refusalsOf(server.url).finally(() => server.stop());
+    if (refused.length > 0) throw new Error(missingRights(refused));
+  };
+  return { ...server, stop };
+}
+
+/** What a server that may be gone, or stand still, tells of its user `default`. */
+async function refusalsOf(url: string): Promise<string[]> {
+  const redis = new Redis(asOperator(url), { lazyConnect: true, retryStrategy: () => null, commandTimeout: 1_000 });
+  redis.on('error', () => {});
+  try {
+    return await refusals(redis, 'default');
+  } catch {
+    return [];
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** What Redis' ACL LOG says that this user was refused. */
+export async function refusals(redis: Redis, username: string): Promise<string[]> {
+  const log = (await redis.call('acl', 'log')) as (string | number)[][];
+  return log
+    .filter((entry) => entry[9] === username)
+    .map(([, count, , reason, , context, , object]) => `${reason} ${object} (${context}, ${count} times)`);
+}
+
+export function missingRights(refused: readonly string[]): string {
+  return `infra/acl.conf has no right for: ${refused.join('; ')}`;
+}

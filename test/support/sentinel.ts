@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import type { RedisServer } from '../../scripts/redis.mjs';
-import { leastPrivileged, OPERATOR } from './least-privilege.js';
+import { accountable, leastPrivileged, OPERATOR } from './least-privilege.js';
 import { patiently } from './patiently.js';
 import { importFromRoot } from './root.js';
 
@@ -111,7 +111,7 @@ async function startOn({ ip, enter }: Host, args: readonly string[], before = ''
   const shell = `${before}exec "$@" --bind ${ip} --protected-mode no`;
   const command = ['-c', shell, 'sh', ...enter, program.bin, ...args];
   const server = await launch({ bin: '/bin/sh', env: program.env }, { args: command });
-  return { ...server, url: `redis://${ip}:${server.port}` };
+  return accountable({ ...server, url: `redis://${ip}:${server.port}` });
 }
 
 /** A Sentinel does not say that it accepts connections, as a server does, so the shell says it first. */
