@@ -1,15 +1,15 @@
 import { BackpressureAdmin, BackpressureError, defineBuffer } from '@backpressure/core';
 import { BackpressureProducer } from '@backpressure/producer';
 import type { Cluster, Redis } from 'ioredis';
+import { HOSTILE_ITEMS, hostileCalls } from '../../support/hostile-inputs.js';
 import { patiently } from '../../support/patiently.js';
 import { connectTo } from '../rig/ground.js';
 import { ChaosRedis } from '../rig/redis.js';
 import type { Bar } from './bar.js';
-import { type HostileCall, hostileCalls } from './hostile-inputs.js';
 
 const MIN_CALLS = 200;
 const MAX_EXAMPLES = 10;
-/** Signs of life of the producer that the calls are made upon. */
+/** Signs of life of the producer that pushes. */
 const HEARTBEATS = 'bp:{hostile}:nodes';
 
 /** B22: whatever the API is given, it says what is wrong, and Redis hears nothing of it. */
@@ -23,14 +23,18 @@ export const BAD_INPUT: Bar = {
     process.on('unhandledRejection', onRejection);
     const redis = await ChaosRedis.open();
     const looker = connectTo(redis.address);
-    const buffer = defineBuffer<unknown>({ name: 'hostile', strategy: 'drop_newest' });
-    const producer = new BackpressureProducer<unknown>(buffer, { connection: redis.url });
-    const admin = new BackpressureAdmin<unknown>(buffer, { connection: redis.url });
+    const buffer = defineBuffer<unknown>({ name: 'hostile' });
+    const producer = new BackpressureProducer(buffer, { connection: redis.url });
+    const admin = new BackpressureAdmin(buffer, { connection: redis.url });
+    const { calls: table, close } = hostileCalls(redis.url);
     try {
       await patiently(() => looker.ping());
       await Promise.all([producer.open(), admin.status()]);
       const before = await dump(looker);
-      const calls = hostileCalls({ url: redis.url, name: 'hostile', producer, admin });
+      const calls = [
+        ...table.map(({ call, option, run }) => ({ what: `${call} ${option}`, run })),
+        ...HOSTILE_ITEMS.map(({ kind, item }) => ({ what: `producer.push ${kind}`, run: () => producer.push(item) })),
+      ];
       const faults = await faultsOf(calls);
       const after = await dump(looker);
       const written = [...new Set([...before.keys(), ...after.keys()])].filter(
@@ -52,6 +56,7 @@ export const BAD_INPUT: Bar = {
         },
       };
     } finally {
+      await close();
       await producer.close();
       await admin.close();
       looker.disconnect();
@@ -61,14 +66,14 @@ export const BAD_INPUT: Bar = {
   },
 };
 
-async function faultsOf(calls: readonly HostileCall[]): Promise<string[]> {
+async function faultsOf(calls: readonly { readonly what: string; run(): unknown }[]): Promise<string[]> {
   const faults: string[] = [];
-  for (const { name, call } of calls) {
+  for (const { what, run } of calls) {
     try {
-      await call();
-      faults.push(`${name}: no error`);
+      await run();
+      faults.push(`${what}: no error`);
     } catch (error) {
-      if (!(error instanceof BackpressureError)) faults.push(`${name}: ${String(error)}`);
+      if (!(error instanceof BackpressureError)) faults.push(`${what}: ${String(error)}`);
     }
   }
   return faults;
