@@ -12,6 +12,7 @@ export const HELP = `pnpm chaos [options]: real producers and consumers under fa
   --batch N         batchSize (25)
   --lease-ms N      leaseMs (2000)
   --strategy S      block (default), drop_oldest, drop_newest, sample
+  --algorithm A     elastic (default), interval, fixed
   --faults LIST     only these, by commas, each with an optional rate: kill-redis:2,cut
                     (${FAULTS.join(', ')})
   --calm            no faults, no failing flushes
@@ -34,6 +35,8 @@ export interface Command {
 
 export class UsageError extends Error {}
 
+const STRATEGIES = ['block', 'drop_oldest', 'drop_newest', 'sample'] as const;
+const ALGORITHMS = ['elastic', 'interval', 'fixed'] as const;
 const TEXT = { type: 'string' } as const;
 const FLAG = { type: 'boolean' } as const;
 
@@ -58,7 +61,8 @@ export function parseCommand(argv: readonly string[]): Command {
     limitBytes,
     batch: number('batch', DEFAULT_OPTIONS.batch),
     leaseMs: wholeNumber('lease-ms', values['lease-ms'], DEFAULT_OPTIONS.leaseMs),
-    strategy: strategyOf(values.strategy),
+    strategy: oneOf('strategy', STRATEGIES, values.strategy, DEFAULT_OPTIONS.strategy),
+    algorithm: oneOf('algorithm', ALGORITHMS, values.algorithm, DEFAULT_OPTIONS.algorithm),
     rates: values.calm ? {} : values.faults === undefined ? allFaults() : ratesOf(values.faults),
     failures: values.calm ? 0 : DEFAULT_OPTIONS.failures,
     record: values['no-record'] !== true,
@@ -89,6 +93,7 @@ function parse(argv: readonly string[]) {
         batch: TEXT,
         'lease-ms': TEXT,
         strategy: TEXT,
+        algorithm: TEXT,
         faults: TEXT,
         mutant: TEXT,
         calm: FLAG,
@@ -113,10 +118,9 @@ function wholeNumber(name: string, text: string | undefined, fallback: number): 
   return value;
 }
 
-function strategyOf(text = DEFAULT_OPTIONS.strategy as string): RunOptions['strategy'] {
-  const known = ['block', 'drop_oldest', 'drop_newest', 'sample'] as const;
-  const found = known.find((strategy) => strategy === text);
-  if (found === undefined) throw new UsageError(`--strategy must be one of ${known.join(', ')} (got ${text})`);
+function oneOf<T extends string>(name: string, known: readonly T[], text: string | undefined, fallback: T): T {
+  const found = text === undefined ? fallback : known.find((each) => each === text);
+  if (found === undefined) throw new UsageError(`--${name} must be one of ${known.join(', ')} (got ${text})`);
   return found;
 }
 

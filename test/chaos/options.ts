@@ -20,6 +20,7 @@ export interface RunOptions {
   readonly batch: number;
   readonly leaseMs: number;
   readonly strategy: 'block' | 'drop_oldest' | 'drop_newest' | 'sample';
+  readonly algorithm: 'elastic' | 'interval' | 'fixed';
   /** Which faults, and how often: a factor on the rates of the plan for each. */
   readonly rates: Partial<Readonly<Record<Fault, number>>>;
   /** A flush takes between so and so many ms. */
@@ -50,6 +51,7 @@ export const DEFAULT_OPTIONS: RunOptions = {
   batch: 25,
   leaseMs: 2_000,
   strategy: 'block',
+  algorithm: 'elastic',
   rates: allFaults(),
   flushMs: [1, 8],
   failures: 0.01,
@@ -66,7 +68,14 @@ export function allFaults(): RunOptions['rates'] {
 }
 
 /** What every process defines. The intervals are short, so that the limit is the machine and not the pace. */
-export function bufferSpec({ limit, limitBytes, batch, leaseMs, strategy }: RunOptions): BufferSpec<ChaosItem> {
+export function bufferSpec({
+  limit,
+  limitBytes,
+  batch,
+  leaseMs,
+  strategy,
+  algorithm,
+}: RunOptions): BufferSpec<ChaosItem> {
   return {
     name: BUFFER_NAME,
     maxBufferSize: limit,
@@ -80,7 +89,7 @@ export function bufferSpec({ limit, limitBytes, batch, leaseMs, strategy }: RunO
     minFlushIntervalMs: 5,
     maxFlushIntervalMs: 500,
     targetLatencyMs: 200,
-    control: { algorithm: 'interval' },
+    control: { algorithm },
     // Attempts are counted on every lost lease; here nothing may die of them.
     maxAttempts: 1_000,
     backoff: { delayMs: 50, maxDelayMs: 400 },

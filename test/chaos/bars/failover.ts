@@ -158,7 +158,7 @@ const CONFIRMED_CASES = [
   ['pause', pausePrimary],
   ['lag', killWhileReplicasLag],
 ] as const;
-const MIN_THROUGHPUT = 0.4;
+const MIN_THROUGHPUT = 0.8;
 
 export const CONFIRMED: Bar = {
   name: 'B12',

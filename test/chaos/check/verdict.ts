@@ -4,6 +4,8 @@ import type { Findings } from './check.js';
 
 /** More than this share of flushes in vain is too much, even under chaos (B3). */
 const MAX_DUPLICATE_SHARE = 0.005;
+/** About 1 % is usual. */
+const MAX_UNDECIDED_SHARE = 0.1;
 
 /** What must hold in every run, whatever was done to it. Each broken rule is one line; none means that it passed. */
 export function violationsOf(history: History, findings: Findings): string[] {
@@ -25,11 +27,26 @@ export function violationsOf(history: History, findings: Findings): string[] {
     ...zero('torn samples', samples.torn, samples.examples),
     ...zero('samples in which the ledger does not balance', samples.imbalanced, samples.examples),
     ...metricIsOff(history),
+    ...sawTooLittle(history, findings),
     ...each('at rest', rest),
     ...each('witness', witness.violations),
     ...each('window', windows.violations),
     ...each('model', model.violations),
     ...each('process', broken),
+  ];
+}
+
+/** A check that has looked at nothing has found nothing. */
+function sawTooLittle({ options }: History, { items, witness, windows, model }: Findings): string[] {
+  const nothing = (what: string, n: number) => (n > 0 ? [] : [`nothing was seen: ${what} 0`]);
+  return [
+    ...nothing('items flushed', items.flushed),
+    ...nothing('neighbours compared', witness.compared),
+    ...nothing('windows decided', windows.windows - windows.undecided),
+    ...(windows.undecided > windows.windows * MAX_UNDECIDED_SHARE
+      ? [`windows: ${windows.undecided} of ${windows.windows} undecided`]
+      : []),
+    ...(options.record ? nothing('calls replayed on the model', model.replayed) : []),
   ];
 }
 

@@ -41,6 +41,7 @@ export function mutantOptions(mutant: Mutant | undefined, seed: number): RunOpti
     consumers: 2,
     leaseMs: 1_000,
     limit: 200,
+    algorithm: 'interval', // all slots at once, from the start
     rates: Object.fromEntries((mutant?.faults ?? ['swallow-reply', 'kill-consumer']).map((fault) => [fault, 2])),
   };
   return mutant === undefined ? base : { ...base, ...mutant.options, mutant: mutant.name };
