@@ -80,6 +80,8 @@ it('R7: says what can lose items', async () => {
     await new Session(store).push(['a']);
     return codes;
   };
+  expect(await warningsOf({})).toEqual(['no_persistence', 'replicas_unconfirmed', 'replicas_not_required']);
+  await primary.redis.config('SET', 'min-replicas-to-write', '1');
   expect(await warningsOf({})).toEqual(['no_persistence', 'replicas_unconfirmed']);
   expect(await warningsOf({ durability: DURABILITY })).toEqual(['no_persistence']);
   expect(await warningsOf({ durability: { replicas: 2, timeoutMs: 50 } })).toEqual([

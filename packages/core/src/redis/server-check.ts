@@ -18,7 +18,13 @@ export interface ServerDemands {
 
 /** Something about the servers that can lose items, and that the user may not know of. */
 export interface StoreWarning {
-  readonly code: 'no_persistence' | 'replicas_unconfirmed' | 'replicas_missing' | 'key_eviction' | 'buffer_reset';
+  readonly code:
+    | 'no_persistence'
+    | 'replicas_unconfirmed'
+    | 'replicas_missing'
+    | 'replicas_not_required'
+    | 'key_eviction'
+    | 'buffer_reset';
   readonly message: string;
 }
 
@@ -59,6 +65,12 @@ export function serverWarnings(info: ServerInfo, { replicas }: ServerDemands): S
   if (attached < replicas) {
     const message = `Redis has ${attached} of the ${replicas} replicas that are to confirm a push.`;
     warnings.push({ code: 'replicas_missing', message });
+  }
+  // The field is there when min-replicas-to-write and min-replicas-max-lag are set; who may not read those may read this.
+  if (attached > 0 && !info.has('min_slaves_good_slaves')) {
+    const message =
+      'Redis has replicas, but min-replicas-to-write is not set: a primary that is cut off goes on to accept what is then lost.';
+    warnings.push({ code: 'replicas_not_required', message });
   }
   if (evictsKeys(info)) {
     const message = `Redis may evict keys (${info.get('maxmemory_policy')}): a full server deletes parts of the buffer.`;
