@@ -136,6 +136,70 @@ export function describeSettle(open: OpenStore): void {
     });
   });
 
+  describe('a batch of which some items were acked before it failed', () => {
+    const acked = (...indexes: number[]) => Array.from({ length: 5 }, (_, i) => indexes.includes(i));
+    const failed = (...indexes: number[]) => ({ kind: 'failed' as const, cause: 'no', acked: acked(...indexes) });
+
+    test('loses those, and the rest is halved and comes back in order', async ({ rig }) => {
+      await rig.declare({ batchSize: 5, maxAttempts: 1 });
+      await rig.push('a', 'b', 'c', 'd', 'e');
+      const reply = await rig.settle((await rig.takeBatch()).id, failed(1, 4), { latencyMs: 5 });
+      expect(reply).toMatchObject({ flushed: 2, retried: 3, dead: 0, retryAfterMs: 1_000 });
+      expect(reply.vitals).toMatchObject({ size: 3, bytes: 3, inFlightBatches: 0 });
+      const { counters } = await rig.snapshot();
+      expect(counters).toMatchObject({ flushed: 2, retried: 3, dead: 0, batchesFailed: 1, batchesSettled: 1 });
+      await rig.advance(1_000);
+      const [first, second] = [await rig.takeBatch(), await rig.takeBatch()];
+      expect([first.attempts, payloads(first)]).toEqual([1, ['a', 'c']]);
+      expect([second.attempts, payloads(second)]).toEqual([1, ['d']]);
+    });
+
+    test('leaves one that failed alone, which dies at maxAttempts', async ({ rig }) => {
+      await rig.declare({ batchSize: 5, maxAttempts: 1 });
+      await rig.push('a', 'b', 'c', 'd', 'e');
+      const reply = await rig.settle((await rig.takeBatch()).id, failed(0, 1, 2, 3));
+      expect(reply).toMatchObject({ flushed: 4, retried: 0, dead: 1, retryAfterMs: 0, vitals: { size: 0 } });
+      expect(await rig.store.deadLetters({ limit: 9 })).toMatchObject([{ item: { payload: 'e' }, attempts: 1 }]);
+    });
+
+    test('comes back whole and untried when the downstream asked for a pause', async ({ rig }) => {
+      await rig.declare({ batchSize: 5 });
+      await rig.push('a', 'b', 'c', 'd', 'e');
+      const { id } = await rig.takeBatch();
+      const reply = await rig.settle(id, failed(0), { latencyMs: 5, retryAfterMs: 3_000 });
+      expect(reply).toMatchObject({ flushed: 1, retried: 4, dead: 0, retryAfterMs: 3_000, vitals: { size: 4 } });
+      await rig.advance(3_000);
+      const again = await rig.takeBatch();
+      expect([again.attempts, payloads(again)]).toEqual([0, ['b', 'c', 'd', 'e']]);
+    });
+
+    test('gives back the rest untried when it was released', async ({ rig }) => {
+      await rig.declare({ batchSize: 5 });
+      await rig.push('a', 'b', 'c', 'd', 'e');
+      const { id } = await rig.takeBatch();
+      const reply = await rig.settle(id, { kind: 'released', acked: acked(0, 3) }, { latencyMs: 77 });
+      expect(reply).toMatchObject({ flushed: 2, retried: 0, dead: 0, retryAfterMs: 0, vitals: { size: 3, bytes: 3 } });
+      const { counters, lastFlushLatencyMs } = await rig.snapshot();
+      expect(counters).toMatchObject({ flushed: 2, retried: 0, batchesFailed: 0 });
+      expect(lastFlushLatencyMs).toBe(0);
+      const again = await rig.takeBatch();
+      expect([again.attempts, payloads(again)]).toEqual([0, ['b', 'c', 'e']]);
+    });
+
+    test('needs an entry per item, and one that failed, or nothing is written', async ({ rig }) => {
+      await rig.declare({ batchSize: 5 });
+      await rig.fill(5);
+      const batch = await rig.takeBatch();
+      const token = rig.token();
+      for (const wrong of [[true, false], acked(0, 1, 2, 3, 4)]) {
+        await expect(
+          rig.store.settle(rig.settlement(batch.id, { kind: 'failed', cause: 'no', acked: wrong }, { token })),
+        ).rejects.toMatchObject({ code: 'BP_PROTOCOL' });
+      }
+      expect(await rig.ack(batch, { token })).toMatchObject({ kind: 'settled', flushed: 5 });
+    });
+  });
+
   describe('items that are settled one by one', () => {
     const outcomes = {
       acked: { outcome: 'acked' },

@@ -45,7 +45,7 @@ export interface ItemSpec {
 
 export interface SettleSpec {
   readonly kind: 'acked' | 'failed' | 'items' | 'released';
-  /** For `items`: one letter per item, repeated as needed. */
+  /** For `items`: one letter per item, repeated as needed. For `failed` and `released`: which were acked before. */
   readonly outcomes: readonly ('acked' | 'retry' | 'dead')[];
   readonly latencyMs: number | undefined;
   readonly jitter: number;

@@ -151,12 +151,14 @@ export class Observer {
     assert.ok(owned, `a settlement of a batch that was lost or settled counted: ${batch?.id}`);
     this.counts.settled++;
     this.counts.flushed += reply.flushed;
-    const total = settlement.kind === 'released' ? 0 : batch.items.length;
+    const acked = batch.items.filter((_, i) => 'acked' in settlement && settlement.acked?.[i] === true);
+    const total = settlement.kind === 'released' ? acked.length : batch.items.length;
     assert.equal(reply.flushed + reply.retried + reply.dead, total, 'each item is flushed, retried or dead');
     batch.counts = counts;
     batch.settledAs = settlement.kind === 'released' ? 'released' : reply.retried > 0 ? 'failed' : 'done';
     if (settlement.kind === 'acked') this.#finish(batch.items, 'flushed');
     if (settlement.kind === 'failed' && reply.dead > 0) this.#finish(batch.items, 'dead');
+    this.#finish(acked, 'flushed');
     if (settlement.kind === 'items') {
       const mustDie = reply.retried === 0;
       settlement.items.forEach(({ outcome }, i) => {

@@ -231,8 +231,9 @@ export class BackpressureConsumer<T = unknown> extends EventEmitter<ConsumerEven
   #onSettled({ summary, attempts, retried, dead, retryAfterMs, error }: SettledBatch): void {
     const { batchId, items, latencyMs, flushed } = summary;
     const counts = this.#counts;
-    counts.flushes++;
     counts.itemsFlushed += flushed;
+    if (summary.outcome === 'released') return;
+    counts.flushes++;
     counts.itemsRetried += retried;
     counts.itemsDead += dead;
     if (summary.outcome === 'flushed') {

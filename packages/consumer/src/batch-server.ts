@@ -138,10 +138,11 @@ export class BatchServer<T> {
 
   #concluded(batch: TakenBatch, { settlement, error, latencyMs }: Verdict, reply: SettleReply): Served {
     if (reply.kind === 'stale') return lostBatch(batch, latencyMs);
-    if (settlement.kind === 'released') return { summary: summaryOf(batch, 'released', latencyMs) };
     const { retried, dead, flushed, retryAfterMs } = reply;
     const failed = retried + dead;
-    const summary = { ...summaryOf(batch, failed > 0 ? 'failed' : 'flushed', latencyMs), flushed, failed };
+    const outcome = settlement.kind === 'released' ? 'released' : failed > 0 ? 'failed' : 'flushed';
+    const summary = { ...summaryOf(batch, outcome, latencyMs), flushed, failed };
+    if (outcome === 'released' && flushed === 0) return { summary };
     this.#host.observer.settled({ summary, attempts: batch.attempts, retried, dead, retryAfterMs, error });
     return failed > 0 ? { summary, failure: textOf(error) } : { summary };
   }
@@ -150,9 +151,8 @@ export class BatchServer<T> {
 /** What to tell the store of a flush that ended like this. `recalled`: by the consumer, in closing. */
 function verdictOf(end: FlushEnd, flight: Flight, decoded: DecodedBatch<unknown>, recalled: boolean): Verdict {
   const { acked, retryAfterMs, startedAtMs } = flight;
-  const released = recalled && end.kind === 'threw' && acked.size === 0;
-  const ofDecoded = released ? { kind: 'released' as const } : settlementOf(end, decoded.items.length, acked);
-  const settlement = settlementOfAll(ofDecoded, decoded);
+  const seen: FlushEnd = recalled && end.kind === 'threw' ? { kind: 'recalled' } : end;
+  const settlement = settlementOfAll(settlementOf(seen, decoded.items.length, acked), decoded);
   const failed = settlement.kind === 'failed' || (settlement.kind === 'items' && settlement.items.some(isFailure));
   const error = failed ? (errorOf(end) ?? decoded.faults.find((fault) => fault !== undefined)) : undefined;
   return { settlement, error, latencyMs: performance.now() - startedAtMs, retryAfterMs };
@@ -164,6 +164,7 @@ function isFailure({ outcome }: { readonly outcome: string }): boolean {
 
 function errorOf(end: FlushEnd): unknown {
   if (end.kind === 'threw') return end.error ?? new Error('The flush function threw nothing.');
+  if (end.kind === 'recalled') return undefined;
   const { errors = [], failures = [], failed = 0 } = end.result ?? {};
   return failures[0]?.error ?? errors[0] ?? (failed > 0 ? new Error(`${failed} items failed`) : undefined);
 }

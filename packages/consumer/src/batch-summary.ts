@@ -6,7 +6,7 @@ export type BatchOutcome =
   | 'failed'
   /** Its lease was lost before it was settled: it is flushed again, perhaps by another process. */
   | 'lost'
-  /** Given back untried, because the consumer was closed. */
+  /** Given back untried, because the consumer was closed; but for what was acked by then. */
   | 'released'
   /** Redis could not be told how it ended: its lease runs out, and it is flushed again. */
   | 'unsettled';

@@ -1,5 +1,5 @@
 import { type BufferDefinition, InvalidItemError } from '@backpressure/core';
-import type { BatchSettlement, ItemRecord, ItemSettlement } from '@backpressure/core/store';
+import type { BatchSettlement, ItemRecord, ItemSettlement, UnfinishedSettlement } from '@backpressure/core/store';
 
 /** A batch whose payloads were decoded, as far as they can be. */
 export interface DecodedBatch<T> {
@@ -29,8 +29,8 @@ export function decodeBatch<T>(decode: BufferDefinition<T>['decode'], all: reado
 
 /**
  * The settlement of the whole batch from that of its decoded items; the rest goes to the dead letters. When the decoded
- * items failed as a whole the batch does too: only so is it halved, and its healthy items outlive the poison. The rest
- * then dies in a retry.
+ * items failed as a whole (but for what was acked) the batch does too: only so is it halved, and its healthy items
+ * outlive the poison. The rest then dies in a retry.
  */
 export function settlementOfAll(
   ofDecoded: BatchSettlement,
@@ -40,8 +40,7 @@ export function settlementOfAll(
   switch (ofDecoded.kind) {
     case 'failed':
     case 'released':
-      if (items.length > 0) return ofDecoded;
-      return withDead(faults, () => ({ outcome: 'acked' }));
+      return ofAll(ofDecoded, faults);
     case 'acked':
       return withDead(faults, () => ({ outcome: 'acked' }));
     case 'items':
@@ -49,6 +48,12 @@ export function settlementOfAll(
     default:
       return ofDecoded satisfies never;
   }
+}
+
+function ofAll({ acked, ...rest }: UnfinishedSettlement, faults: readonly (Error | undefined)[]): UnfinishedSettlement {
+  if (acked === undefined) return rest;
+  let position = 0;
+  return { ...rest, acked: faults.map((fault) => fault === undefined && acked[position++] === true) };
 }
 
 /** `outcomeOf` is asked for each decoded item, by its position among them. */

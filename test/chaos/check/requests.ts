@@ -99,8 +99,10 @@ function offerOf(text: string, wait = 'n'): PushItem {
 }
 
 function settlementOf(kind: string, outcomes: string, causes: readonly string[]): BatchSettlement {
-  if (kind === 'failed') return { kind, cause: causes[0] ?? '' };
-  if (kind !== 'items') return { kind: kind as 'acked' | 'released' };
+  const acked = outcomes === '' ? {} : { acked: Array.from(outcomes, (outcome) => outcome === 'a') };
+  if (kind === 'failed') return { kind, cause: causes[0] ?? '', ...acked };
+  if (kind === 'released') return { kind, ...acked };
+  if (kind !== 'items') return { kind: 'acked' };
   const left = [...causes];
   const items = Array.from(outcomes, (outcome): ItemSettlement => {
     if (outcome === 'a') return { outcome: 'acked' };

@@ -3,6 +3,7 @@ import { BackpressureAdmin, type BackpressureOptions, defineBuffer, type FlushFu
 import { openRedisStore } from '@backpressure/core/store';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, inject, it, vi } from 'vitest';
+import { aborted } from '../../support/aborted.js';
 import { eventually } from '../../support/eventually.js';
 import { bufferName, feed, numbers } from './feed.js';
 
@@ -94,6 +95,25 @@ describe('a consumer on Redis', () => {
     const { counters, ledgerImbalance } = await admin.status();
     expect(counters).toMatchObject({ flushed: 10, retried: 10, dead: 0 });
     expect(ledgerImbalance).toBe(0);
+  });
+
+  it('flushes all of a batch that is acked bit by bit and never comes to its end in time', async () => {
+    const { store, admin, consume, empty } = await openBuffer({
+      batchSize: 100,
+      flushTimeoutMs: 50,
+      backoff: { type: 'fixed', delayMs: 0, maxDelayMs: 0 },
+    });
+    const flushed: number[] = [];
+    await consume(async (items, { signal, ack }) => {
+      const inTime = items.slice(0, 10);
+      flushed.push(...inTime);
+      ack(inTime.keys());
+      if (items.length > inTime.length) await aborted(signal);
+    });
+    await feed(store, numbers(100));
+    await empty();
+    expect(flushed.sort((a, b) => a - b)).toEqual(numbers(100));
+    expect(await admin.status()).toMatchObject({ counters: { flushed: 100, dead: 0 }, ledgerImbalance: 0 });
   });
 
   it('shares the work with another consumer, and gives no item to both', async () => {

@@ -1,6 +1,7 @@
 import { StoreUnavailableError } from '@backpressure/core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { aborted, LEASE_MS, SlotRig, VITALS } from './slot-rig.js';
+import { aborted } from '../../support/aborted.js';
+import { LEASE_MS, SlotRig, VITALS } from './slot-rig.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -185,7 +186,7 @@ describe('a flush that is recalled', () => {
     await vi.advanceTimersByTimeAsync(10);
     rig.deck.recallAll(new Error('closed'));
     await slice;
-    expect(rig.settlements[0]?.settlement).toMatchObject({ items: [{ outcome: 'acked' }, { outcome: 'retry' }] });
+    expect(rig.settlements[0]?.settlement).toEqual({ kind: 'released', acked: [true, false] });
   });
 });
 

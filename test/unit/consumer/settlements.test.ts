@@ -69,14 +69,44 @@ describe('settlements', () => {
     expect(rig.settled).toMatchObject([{ retried: 1, dead: 1, error: { message: 'again' } }]);
   });
 
-  it('keeps what was acked before the flush threw', async () => {
+  it('keeps what was acked before the flush threw; the rest fails as a whole', async () => {
     const rig = new SlotRig((_, context) => {
       context.ack([1]);
       throw new Error('boom');
     });
+    rig.queue.push([1, 2, 3]);
+    const { summaries } = await rig.runSlice();
+    expect(rig.settlements[0]?.settlement).toEqual({
+      kind: 'failed',
+      cause: 'Error: boom',
+      acked: [false, true, false],
+    });
+    expect(summaries).toMatchObject([{ items: 3, flushed: 1, failed: 2, outcome: 'failed' }]);
+  });
+
+  it('takes items that failed without a name for the ones that were not acked', async () => {
+    const rig = new SlotRig((_, context) => {
+      context.ack([0]);
+      return { success: 1, failed: 1, errors: [new Error('one of them')] };
+    });
     rig.queue.push([1, 2]);
     await rig.runSlice();
-    expect(rig.settlements[0]?.settlement).toMatchObject({ items: [{ outcome: 'retry' }, { outcome: 'acked' }] });
+    expect(rig.settlements[0]?.settlement).toEqual({
+      kind: 'failed',
+      cause: 'Error: one of them',
+      acked: [true, false],
+    });
+  });
+
+  it('is flushed when all was acked, however it ended', async () => {
+    const rig = new SlotRig((items, context) => {
+      context.ack(items.keys());
+      throw new Error('boom');
+    });
+    rig.queue.push([1, 2]);
+    const { summaries } = await rig.runSlice();
+    expect(rig.settlements[0]?.settlement).toEqual({ kind: 'acked' });
+    expect(summaries).toMatchObject([{ flushed: 2, failed: 0, outcome: 'flushed' }]);
   });
 
   it.each([[[2]], [[-1]], [[0.5]], [[0, 7]], [['0' as never]], [[undefined as never]]])(
@@ -167,5 +197,19 @@ describe('payloads that cannot be decoded', () => {
     rig.queue.push([BROKEN, 'a']);
     await rig.runSlice();
     expect(rig.settlements[0]?.settlement).toEqual({ kind: 'failed', cause: 'Error: boom' });
+  });
+
+  it('stay in what is left of the batch when some of the rest was acked', async () => {
+    const rig = new SlotRig((_, context) => {
+      context.ack([1]);
+      throw new Error('boom');
+    });
+    rig.queue.push([BROKEN, 'a', BROKEN, 'b']);
+    await rig.runSlice();
+    expect(rig.settlements[0]?.settlement).toEqual({
+      kind: 'failed',
+      cause: 'Error: boom',
+      acked: [false, false, false, true],
+    });
   });
 });

@@ -100,9 +100,10 @@ export class SlotRig {
     const outcomes = settlement.kind === 'items' ? settlement.items.map(({ outcome }) => outcome) : [];
     const count = (outcome: string) => outcomes.filter((each) => each === outcome).length;
     const items = this.#sizes.get(batchId) ?? 0;
-    const retried = settlement.kind === 'failed' ? items : count('retry');
     const dead = count('dead');
-    const flushed = settlement.kind === 'released' ? 0 : items - retried - dead;
+    const acked = 'acked' in settlement ? (settlement.acked?.filter(Boolean).length ?? 0) : 0;
+    const retried = settlement.kind === 'failed' ? items - acked : count('retry');
+    const flushed = settlement.kind === 'released' ? acked : items - retried - dead;
     const reply: SettleReply = { vitals: VITALS, kind: 'settled', flushed, retried, dead, retryAfterMs: 0 };
     return next === undefined ? reply : { ...reply, next: this.nextTake(next.batchId) };
   }
@@ -129,11 +130,3 @@ export class SlotRig {
 
 /** A payload that can't be decoded. */
 export const BROKEN = Symbol('broken');
-
-/** Resolves when the signal aborts. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}

@@ -1,5 +1,5 @@
 import type { Lane } from './lane.js';
-import type { BatchSettlement, ItemSettlement } from './store-port.js';
+import type { BatchSettlement, ItemSettlement, UnfinishedSettlement } from './store-port.js';
 
 /** One item that could not be flushed. */
 export interface FlushFailure {
@@ -13,7 +13,7 @@ export interface FlushFailure {
 /** What a flush says of its batch. Nothing returned means that every item was flushed. */
 export interface FlushResult {
   readonly success: number;
-  /** 0 acks all. More than 0 without `failures` sends the whole batch to a retry. */
+  /** 0 acks all. More than 0 without `failures` sends the whole batch to a retry, but for what `context.ack` named. */
   readonly failed: number;
   readonly errors: readonly Error[];
   /** Names the items that failed; the rest is acked. */
@@ -40,7 +40,7 @@ export interface FlushContext {
   readonly signal: AbortSignal;
   /** One per item, in order. */
   readonly meta: readonly FlushItemMeta[];
-  /** These items are done, whatever becomes of the rest. */
+  /** These items are done, whatever becomes of the rest: when the flush fails, only the rest is flushed again. */
   readonly ack: (indexes: Iterable<number>) => void;
   /**
    * The downstream asks for a pause (429, `Retry-After`), of 0 to 3,600,000 ms: the whole fleet takes nothing before. If
@@ -55,19 +55,22 @@ export type FlushFunction<T> = (items: T[], context: FlushContext) => Promise<Fl
 /** How a flush ended. */
 export type FlushEnd =
   | { readonly kind: 'returned'; readonly result: FlushResult | undefined }
-  | { readonly kind: 'threw'; readonly error: unknown };
+  | { readonly kind: 'threw'; readonly error: unknown }
+  /** The consumer, in closing, told it to stop, and it did. */
+  | { readonly kind: 'recalled' };
 
 const MAX_CAUSE_CHARS = 500;
 
 /** What a flush that ended like this, having acked those items, settles. Pure. */
 export function settlementOf(end: FlushEnd, count: number, acked: ReadonlySet<number>): BatchSettlement {
-  if (end.kind === 'threw') return wholeOrRest(causeOf(end.error), count, acked);
+  if (end.kind === 'recalled') return withoutAcked({ kind: 'released' }, count, acked);
+  if (end.kind === 'threw') return failed(causeOf(end.error), count, acked);
   const { result } = end;
   if (result === undefined || (result.failed === 0 && (result.failures ?? []).length === 0)) return { kind: 'acked' };
   const { failures } = result;
   if (failures === undefined || failures.length === 0) {
     const first = result.errors[0];
-    return wholeOrRest(first === undefined ? `${result.failed} items failed` : causeOf(first), count, acked);
+    return failed(first === undefined ? `${result.failed} items failed` : causeOf(first), count, acked);
   }
   const items = Array.from({ length: count }, (): ItemSettlement => ({ outcome: 'acked' }));
   for (const { index, error, retryable = true } of failures) {
@@ -78,15 +81,15 @@ export function settlementOf(end: FlushEnd, count: number, acked: ReadonlySet<nu
   return { kind: 'items', items };
 }
 
-/** Without acks the batch failed as a whole, and is halved; with some, the rest is named by not being acked. */
-function wholeOrRest(cause: string, count: number, acked: ReadonlySet<number>): BatchSettlement {
-  if (acked.size === 0) return { kind: 'failed', cause };
+function failed(cause: string, count: number, acked: ReadonlySet<number>): BatchSettlement {
+  return withoutAcked({ kind: 'failed', cause }, count, acked);
+}
+
+/** Nobody says that one of the rest is to blame: it failed, or is given back, as a whole. */
+function withoutAcked(rest: UnfinishedSettlement, count: number, acked: ReadonlySet<number>): BatchSettlement {
+  if (acked.size === 0) return rest;
   if (acked.size >= count) return { kind: 'acked' };
-  const items = Array.from(
-    { length: count },
-    (_, index): ItemSettlement => (acked.has(index) ? { outcome: 'acked' } : { outcome: 'retry', cause }),
-  );
-  return { kind: 'items', items };
+  return { ...rest, acked: Array.from({ length: count }, (_, index) => acked.has(index)) };
 }
 
 /** The text of an error that goes to the dead letters: one line, at most 500 characters. */

@@ -204,12 +204,19 @@ export type ItemSettlement =
 export type BatchSettlement =
   /** Every item was flushed. */
   | { readonly kind: 'acked' }
-  /** The batch failed as a whole: it is halved and retried with backoff; a single item dies at `maxAttempts`. */
-  | { readonly kind: 'failed'; readonly cause: string }
   /** Item by item: an item named in a failure dies at `maxAttempts`. */
   | { readonly kind: 'items'; readonly items: readonly ItemSettlement[] }
+  | UnfinishedSettlement;
+
+/**
+ * Of a batch that did not come to its end. What was acked by then (one entry per item, not all of them true) is flushed
+ * and leaves the batch; `failed` and `released` speak of the rest.
+ */
+export type UnfinishedSettlement =
+  /** It failed as a whole: it is halved and retried with backoff; a single item dies at `maxAttempts`. */
+  | { readonly kind: 'failed'; readonly cause: string; readonly acked?: readonly boolean[] }
   /** Given back untried by a process that leaves: due at once, no attempt counted. */
-  | { readonly kind: 'released' };
+  | { readonly kind: 'released'; readonly acked?: readonly boolean[] };
 
 export interface SettleRequest {
   /** Of the flush slot: one session per slot, `seq` rises with each settlement. */

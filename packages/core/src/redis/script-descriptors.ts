@@ -14,6 +14,7 @@ import type {
   SettleRequest,
   TakeReply,
   TicketRequest,
+  UnfinishedSettlement,
 } from '../domain/store-port.js';
 import { NO_BATCH_REASONS } from '../domain/store-port.js';
 import { defineScript, tagged, whole } from './define-script.js';
@@ -148,10 +149,11 @@ export const settleScript = defineScript({
 function settlementArgs(settlement: BatchSettlement): string[] {
   switch (settlement.kind) {
     case 'acked':
-    case 'released':
       return [''];
+    case 'released':
+      return [restOf(settlement)];
     case 'failed':
-      return ['', settlement.cause];
+      return [restOf(settlement), settlement.cause];
     case 'items':
       return [
         settlement.items.map((item) => item.outcome.charAt(0)).join(''),
@@ -160,6 +162,10 @@ function settlementArgs(settlement: BatchSettlement): string[] {
     default:
       return settlement satisfies never;
   }
+}
+
+function restOf({ acked = [] }: UnfinishedSettlement): string {
+  return acked.map((done) => (done ? 'a' : 'r')).join('');
 }
 
 export const extendScript = defineScript({

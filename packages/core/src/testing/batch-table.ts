@@ -67,6 +67,15 @@ export class BatchTable {
     this.#leaseEnds.set(batch.id, nowMs + batch.leaseMs);
   }
 
+  /** Lets all but these items go of a batch in flight; its lease stays as it is. */
+  keep(batch: LeasedBatch, items: readonly StoredItem[]): LeasedBatch {
+    const rest = { ...batch, items };
+    this.#enter(batch, -1);
+    this.#leased.set(batch.id, rest);
+    this.#enter(rest, 1);
+    return rest;
+  }
+
   /** Ends a lease; the caller owns the items then. */
   endLease(batch: LeasedBatch): void {
     this.#leased.delete(batch.id);

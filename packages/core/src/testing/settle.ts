@@ -3,7 +3,13 @@ import { type FleetReport, released } from '../domain/control/fleet-control.js';
 import { ProtocolError } from '../domain/errors.js';
 import { observeLatency } from '../domain/interval-law.js';
 import { countedLatencyMs } from '../domain/latency-histogram.js';
-import type { BatchSettlement, ItemSettlement, SettleReply, SettleRequest } from '../domain/store-port.js';
+import type {
+  BatchSettlement,
+  ItemSettlement,
+  SettleReply,
+  SettleRequest,
+  UnfinishedSettlement,
+} from '../domain/store-port.js';
 import type { LeasedBatch } from './batch-table.js';
 import { buryAll, type FailureCount, type FatalItem, failBatch, giveBack, retryLater } from './failure.js';
 import type { StoredItem } from './ready-lanes.js';
@@ -24,7 +30,7 @@ function settleOnce(step: Step, request: SettleRequest): SettledPart {
   const recorded = sessions.recall('settle', request.token);
   if (recorded !== undefined) return recorded;
   const batch = batches.leased(request.batchId);
-  if (batch !== undefined) refuseWrongLength(batch, request.settlement);
+  refuseUnsound(batch, request.settlement);
   step.endDrainIfOver();
   if (batch === undefined) tally.staleSettlements++;
   const done = batch === undefined ? STALE : settleBatch(step, batch, request);
@@ -44,8 +50,7 @@ function settleBatch(step: Step, batch: LeasedBatch, request: SettleRequest): Om
     delayMs: retryDelayMs(step.config.backoff, context),
     spared: isSpared(step, batch, retryAfterMs),
   };
-  const { retried, dead } = carryOut(step, batch, settlement, failure);
-  const flushed = settlement.kind === 'released' ? 0 : batch.items.length - retried - dead;
+  const { flushed, retried, dead } = carryOut(step, batch, settlement, failure);
   tally.flushed += flushed;
   tally.batchesSettled++;
   step.letOut(flushed + dead);
@@ -68,30 +73,49 @@ function isSpared({ ledger, config }: Step, { probe }: LeasedBatch, retryAfterMs
   return retryAfterMs > 0 || (open && !probe);
 }
 
-function carryOut(step: Step, batch: LeasedBatch, settlement: BatchSettlement, failure: Failure): FailureCount {
-  const { batches, tally } = step.ledger;
+/** What became of the items; those of a released batch that were not acked are none of these. */
+interface Outcome extends FailureCount {
+  readonly flushed: number;
+}
+
+function carryOut(step: Step, batch: LeasedBatch, settlement: BatchSettlement, failure: Failure): Outcome {
   switch (settlement.kind) {
     case 'acked':
-      batches.endLease(batch);
-      return { retried: 0, dead: 0 };
-    case 'failed':
-      if (!failure.spared) return failBatch(step, batch, settlement.cause, failure.delayMs);
-      giveBack(step, batch, step.nowMs + failure.delayMs);
-      tally.batchesFailed++;
-      tally.retried += batch.items.length;
-      return { retried: batch.items.length, dead: 0 };
+      step.ledger.batches.endLease(batch);
+      return { flushed: batch.items.length, retried: 0, dead: 0 };
     case 'items':
       return settleItems(step, batch, settlement, failure);
-    case 'released':
-      giveBack(step, batch, step.nowMs);
-      return { retried: 0, dead: 0 };
+    case 'failed':
+    case 'released': {
+      const { acked = [] } = settlement;
+      const rest = step.ledger.batches.keep(
+        batch,
+        batch.items.filter((_, i) => acked[i] !== true),
+      );
+      const flushed = batch.items.length - rest.items.length;
+      return { flushed, ...returnRest(step, rest, settlement, failure) };
+    }
     default:
       return settlement satisfies never;
   }
 }
 
+/** What was acked of a batch that did not come to its end has left it. */
+function returnRest(step: Step, rest: LeasedBatch, settlement: UnfinishedSettlement, failure: Failure): FailureCount {
+  if (settlement.kind === 'released') {
+    giveBack(step, rest, step.nowMs);
+    return { retried: 0, dead: 0 };
+  }
+  if (!failure.spared) return failBatch(step, rest, settlement.cause, failure.delayMs);
+  const { tally } = step.ledger;
+  giveBack(step, rest, step.nowMs + failure.delayMs);
+  tally.batchesFailed++;
+  tally.retried += rest.items.length;
+  return { retried: rest.items.length, dead: 0 };
+}
+
 /** Items that were named in a failure: they go to one retry together, and die when they have been tried enough. */
-function settleItems(step: Step, batch: LeasedBatch, { items }: ItemsSettlement, failure: Failure): FailureCount {
+function settleItems(step: Step, batch: LeasedBatch, { items }: ItemsSettlement, failure: Failure): Outcome {
   const attempts = failure.spared ? batch.attempts : batch.attempts + 1;
   const exhausted = !failure.spared && attempts >= step.config.maxAttempts;
   const toRetry: StoredItem[] = [];
@@ -106,7 +130,8 @@ function settleItems(step: Step, batch: LeasedBatch, { items }: ItemsSettlement,
   if (toRetry.length > 0) retryLater(step, { ...batch, attempts }, 'a', toRetry, failure.delayMs);
   buryAll(step, { ...batch, attempts }, toBury);
   if (toRetry.length + toBury.length > 0) step.ledger.tally.batchesFailed++;
-  return { retried: toRetry.length, dead: toBury.length };
+  const [retried, dead] = [toRetry.length, toBury.length];
+  return { flushed: batch.items.length - retried - dead, retried, dead };
 }
 
 /** The control loop hears of every flush; a batch that was not tried says nothing about the downstream. */
@@ -138,9 +163,17 @@ function followInterval(step: Step, reportedMs: number, latencyMs: number): void
   if (change !== undefined) step.logInterval(change);
 }
 
-function refuseWrongLength(batch: LeasedBatch, settlement: BatchSettlement): void {
-  if (settlement.kind !== 'items' || settlement.items.length === batch.items.length) return;
-  throw new ProtocolError(
-    `BP_BAD_SETTLEMENT: batch ${batch.id} has ${batch.items.length} items, not ${settlement.items.length}.`,
-  );
+/** One outcome per item is needed; and of a batch of which all was acked there is nothing to fail or give back. */
+function refuseUnsound(batch: LeasedBatch | undefined, settlement: BatchSettlement): void {
+  if (settlement.kind === 'acked') return;
+  const outcomes = settlement.kind === 'items' ? settlement.items : (settlement.acked ?? []);
+  if (settlement.kind !== 'items' && outcomes.length === 0) return;
+  if (batch !== undefined && outcomes.length !== batch.items.length) {
+    throw new ProtocolError(
+      `BP_BAD_SETTLEMENT: batch ${batch.id} has ${batch.items.length} items, not ${outcomes.length}.`,
+    );
+  }
+  if (settlement.kind !== 'items' && !settlement.acked?.includes(false)) {
+    throw new ProtocolError('BP_BAD_SETTLEMENT: nothing is left.');
+  }
 }

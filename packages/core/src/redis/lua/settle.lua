@@ -11,14 +11,14 @@
 -- ARGV[5] jitter in [0, 1) for the retry delay
 -- ARGV[6] retryAfterMs that the downstream asked the fleet to wait, or 0: what failed then comes back whole, untried
 -- ARGV[7] nextId under which to take the next batch, or empty
--- ARGV[8] outcomes for items: one character per item, a acked, r retry, d dead
+-- ARGV[8] outcomes one character per item: for items a acked, r retry, d dead; else empty, or a acked, r the rest
 -- ARGV[9..] causes for failed: one; for items: one per r or d, in order
 -- Returns {'settled', <vitals>, flushed, retried, dead, retryAfterMs, <take reply>}
 -- Returns {'stale', ...} the same with zeros: somebody else owns the batch, or it was settled
 -- Errors BP_NOT_DECLARED, BP_LAYOUT, BP_STALE, BP_TOKEN_EXPIRED, BP_BAD_SETTLEMENT
 -- Holds I2 conservation, I3 at least once, I4 single decision, I7 drains while Redis is full, I8 fenced
 -- Reaches batch:<id>.<revision>a and b, which a failure makes, and what take reaches, in the same slot
--- Cost O(items of the batch) when some failed, O(1) when all were flushed; plus the cost of take
+-- Cost O(items of the batch) when not all were flushed, else O(1); plus the cost of take
 --- @include "open_buffer"
 --- @include "session"
 --- @include "take_batch"
@@ -46,9 +46,28 @@ local function settle_acked(b, batch)
   return batch.items, 0, 0
 end
 
+-- What was acked of a batch that did not come to its end leaves it. Returns how many.
+local function release_acked(b, batch)
+  if outcomes == '' then return 0 end
+  local rest, rest_bytes = {}, 0
+  for i, record in ipairs(redis.call('LRANGE', batch_key(b, id), 0, -1)) do
+    if string.sub(outcomes, i, i) == 'r' then
+      rest[#rest + 1] = record
+      rest_bytes = rest_bytes + payload_bytes(record)
+    end
+  end
+  local flushed = batch.items - #rest
+  release_items(b, flushed, batch.bytes - rest_bytes)
+  redis.call('UNLINK', batch_key(b, id))
+  push_all(batch_key(b, id), rest)
+  batch.items, batch.bytes = #rest, rest_bytes
+  return flushed
+end
+
 local function settle_released(b, batch)
+  local flushed = release_acked(b, batch)
   give_back(b, id, batch, b.now)
-  return 0, 0, 0
+  return flushed, 0, 0
 end
 
 -- Failures that say nothing about the items count no attempt: the downstream asked for a pause, or the breaker has
@@ -87,11 +106,12 @@ local function settle_items(b, batch)
 end
 
 local function settle_failed(b, batch)
-  if not is_spared(b, batch) then return 0, fail_batch(b, id, batch, ARGV[9], delay_of(b)) end
+  local flushed = release_acked(b, batch)
+  if not is_spared(b, batch) then return flushed, fail_batch(b, id, batch, ARGV[9], delay_of(b)) end
   give_back(b, id, batch, b.now + delay_of(b)(batch.attempts + 1))
   count(b, 'batchesFailed', 1)
   count(b, 'retried', batch.items)
-  return 0, batch.items, 0
+  return flushed, batch.items, 0
 end
 
 local SETTLE = { acked = settle_acked, failed = settle_failed, items = settle_items, released = settle_released }
@@ -114,7 +134,7 @@ local function settle(b)
   if kind ~= 'acked' and batch and list_length(b, id) ~= batch.items then
     mend_batches(b)
     batch = read_batch(b, id)
-    if batch and kind == 'items' then batch = nil end -- which outcome is whose can't be told any more
+    if batch and outcomes ~= '' then batch = nil end -- which outcome is whose can't be told any more
   end
   if not batch or batch.phase ~= 'l' then
     count(b, 'staleSettlements', 1)
@@ -140,10 +160,14 @@ local function refusal_of(b)
   if not (jitter and jitter >= 0 and jitter < 1) then return 'jitter' end
   if not (retry_after_ms and retry_after_ms >= 0) then return 'retryAfterMs' end
   if kind == 'failed' and not ARGV[9] then return 'no cause' end
-  if kind ~= 'items' then return nil end
+  if kind ~= 'items' and outcomes == '' then return nil end
   local batch = read_batch(b, id)
   if batch and batch.phase == 'l' and #outcomes ~= batch.items then return 'one outcome per item' end
   local _, failures = string.gsub(outcomes, '[rd]', '')
+  if kind ~= 'items' then
+    if failures == 0 or string.find(outcomes, '[^ar]') then return 'nothing is left' end
+    return nil
+  end
   if failures ~= #ARGV - 8 or string.find(outcomes, '[^ard]') then return 'one cause per failed item' end
 end
 
