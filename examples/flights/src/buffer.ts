@@ -5,6 +5,9 @@ import type { BufferSpec } from './messages.js';
 /** Batches that one consumer process flushes at the same time. */
 export const FLUSH_SLOTS = 2;
 
+/** The share of the capacity from which the buffer is CRITICAL. */
+export const HIGH_WATERMARK = 0.8;
+
 /** 250 flights, or an eighth of a small buffer. */
 export function batchSizeFor(capacity: number): number {
   return Math.min(250, Math.max(1, Math.floor(capacity / 8)));
@@ -16,6 +19,7 @@ export function flightsBuffer({ name, capacity, strategy }: BufferSpec): BufferD
     name,
     schema: flightSchema,
     maxBufferSize: capacity,
+    highWatermark: HIGH_WATERMARK,
     strategy,
     sampleRate: 10,
     maxBlockTimeMs: 5_000,

@@ -151,6 +151,7 @@ class Play {
       producers: fleet.producers,
       consumers: fleet.consumers,
       states: watch.states,
+      blockedMs: watch.blockedMs,
       permits: { ...rangeOf(watch.permits), last: moment.permits },
       intervalMs: { ...rangeOf(watch.intervalsMs), last: moment.intervalMs },
       decisions: watch.decisions,

@@ -1,7 +1,7 @@
 /** `npm start`: the demo from the command line to the exit code. */
 import { runDemo } from './demo.js';
 import { type DemoOptions, HELP, parseOptions, UsageError } from './options.js';
-import { checkEvidence, reportLines, reportObject } from './report.js';
+import { checkEvidence, exitCodeOf, reportLines, reportObject } from './report.js';
 import { openScreen } from './screen.js';
 
 process.exitCode = await main(process.argv.slice(2));
@@ -49,7 +49,7 @@ async function run(options: DemoOptions): Promise<number> {
     screen.end();
     stream.write(`${reportLines(evidence, checks, screen.paint).join('\n')}\n`);
     if (options.json) process.stdout.write(`${JSON.stringify(reportObject(evidence, checks))}\n`);
-    return checks.every((check) => check.holds) ? 0 : 1;
+    return exitCodeOf(checks);
   } catch (error) {
     screen.end();
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

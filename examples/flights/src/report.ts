@@ -1,4 +1,5 @@
 import type { ChalkInstance } from 'chalk';
+import { HIGH_WATERMARK } from './buffer.js';
 import type { ConsumerTally, ProducerTally } from './messages.js';
 import { byReason, count, milliseconds, sum } from './numbers.js';
 import { wrap } from './text.js';
@@ -27,6 +28,8 @@ export interface Evidence {
   readonly consumers: readonly { readonly tally: ConsumerTally; readonly died: boolean }[];
   /** The path of the buffer through its states. */
   readonly states: readonly string[];
+  /** How long it was BLOCKED, in all. */
+  readonly blockedMs: number;
   /** Batches that might be in flight, and the shared interval: what the fleet decided. */
   readonly permits: Range;
   readonly intervalMs: Range;
@@ -41,6 +44,11 @@ export interface Check {
   readonly holds: boolean;
 }
 
+/** The sampler looks 50 times a second, and less often when the machine is busy. */
+const FEWEST_SAMPLES_PER_S = 5;
+/** When the buffer was full for this long the sampler must have seen that, even if it stood still in between. */
+const LONG_BLOCKED_MS = 1_000;
+
 /** `offered = accepted + refused` and `accepted = flushed + evicted + … + what is left`: by how many items they fail. */
 function ledgerImbalance(books: Books): number {
   const refused = sum(Object.values(books.refused));
@@ -52,7 +60,7 @@ function ledgerImbalance(books: Books): number {
 
 /** Compares the independent counts. The run has failed unless every check holds. */
 export function checkEvidence(evidence: Evidence): Check[] {
-  const { books, capacity, sampler } = evidence;
+  const { books, capacity, durationMs, sampler } = evidence;
   const remaining = books.ready + books.inFlight;
   return [
     equal('the ledger balances', 'imbalance', ledgerImbalance(books), 'expected', 0),
@@ -70,13 +78,29 @@ export function checkEvidence(evidence: Evidence): Check[] {
       figures: `high-water mark ${count(books.maxSize)} of ${count(capacity)}`,
       holds: books.maxSize <= capacity,
     },
+    samplerCheck(evidence),
     {
-      claim: 'the independent sampler agrees',
-      figures: `at most ${count(sampler.maxSize)} in ${count(sampler.samples)} samples${sampler.failed === undefined ? '' : `, one failed: ${sampler.failed}`}`,
-      holds: sampler.samples > 0 && sampler.maxSize <= books.maxSize && sampler.failed === undefined,
+      claim: 'it looked often enough',
+      figures: `${count(sampler.samples)} samples in ${(durationMs / 1000).toFixed(1)} s`,
+      holds: sampler.samples > 0 && sampler.samples >= (durationMs / 1000) * FEWEST_SAMPLES_PER_S,
     },
     producerCheck(evidence),
   ];
+}
+
+function samplerCheck({ books, capacity, sampler, blockedMs }: Evidence): Check {
+  const least = blockedMs < LONG_BLOCKED_MS ? 0 : Math.ceil(capacity * HIGH_WATERMARK);
+  const failure = sampler.failed === undefined ? '' : `, one reading failed: ${sampler.failed}`;
+  return {
+    claim: 'the independent sampler agrees',
+    figures: `at most ${count(sampler.maxSize)}, expected ${count(least)} to ${count(books.maxSize)}${failure}`,
+    holds: sampler.maxSize <= books.maxSize && sampler.maxSize >= least && sampler.failed === undefined,
+  };
+}
+
+/** 0 when every check holds. */
+export function exitCodeOf(checks: readonly Check[]): 0 | 1 {
+  return checks.every((check) => check.holds) ? 0 : 1;
 }
 
 function producerCheck({ books, producers }: Evidence): Check {
@@ -112,7 +136,7 @@ function equal(claim: string, a: string, left: number, b: string, right: number,
 export function reportObject(evidence: Evidence, checks: readonly Check[]): object {
   const { books } = evidence;
   return {
-    ok: checks.every((check) => check.holds),
+    ok: exitCodeOf(checks) === 0,
     interrupted: evidence.interrupted,
     offered: books.offered,
     accepted: books.accepted,
@@ -150,7 +174,7 @@ export function reportLines(evidence: Evidence, checks: readonly Check[], paint:
     ` ${name.padEnd(12)}${paint.bold(count(value).padStart(10))}${note === '' ? '' : `   ${paint.dim(note)}`}`;
   const rows = sum(evidence.consumers.map(({ tally }) => tally.rows));
   const again = Math.max(0, rows - evidence.downstreamRows);
-  const ok = checks.every((check) => check.holds);
+  const ok = exitCodeOf(checks) === 0;
   return [
     '',
     paint.bold(

@@ -29,6 +29,8 @@ export class Watch {
   readonly #admin: BackpressureAdmin<Flight>;
   #offsetMs = 0;
   readonly #states: string[] = ['normal'];
+  #blockedMs = 0;
+  #blockedAtMs: number | undefined;
   readonly #intervalsMs: number[] = [];
   readonly #permits: number[] = [];
   readonly #decisions: Record<string, number> = {};
@@ -47,6 +49,11 @@ export class Watch {
   /** Every state the buffer was in, in order. */
   get states(): readonly string[] {
     return this.#states;
+  }
+
+  /** How long the buffer was BLOCKED, in all. */
+  get blockedMs(): number {
+    return this.#blockedMs;
   }
 
   /** Every value of the shared interval that was seen, in order. */
@@ -71,12 +78,18 @@ export class Watch {
     this.#lastEventId = news.at(-1)?.id ?? after;
     const events = news.flatMap((event) => eventOf(event, this.#offsetMs));
     for (const event of events) {
-      if (event.kind === 'state') this.#states.push(event.to);
+      if (event.kind === 'state') this.#noteState(event);
       else this.#noteDecision(event);
     }
     this.#intervalsMs.push(status.intervalMs);
     this.#permits.push(status.permits);
     return { moment: this.#momentOf(status, surroundings), events };
+  }
+
+  #noteState({ to, atMs }: BufferEvent & { kind: 'state' }): void {
+    this.#states.push(to);
+    if (this.#blockedAtMs !== undefined) this.#blockedMs += atMs - this.#blockedAtMs;
+    this.#blockedAtMs = to === 'blocked' ? atMs : undefined;
   }
 
   #noteDecision({ reason, permits, intervalMs }: BufferEvent & { kind: 'control' }): void {
