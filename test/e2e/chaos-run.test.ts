@@ -13,8 +13,8 @@ beforeAll(async () => {
   await run(here('../../node_modules/.bin/tsc'), ['-p', here('../chaos/tsconfig.json')]);
 });
 
-/** A run takes a fifth of it. Node may lock up while it ends (nodejs/node#54918); what it has said by then counts. */
-const GIVE_UP = { timeout: 60_000, killSignal: 'SIGKILL' } as const;
+/** A run takes a tenth of it. Node may lock up while it ends (nodejs/node#54918); what it has said by then counts. */
+const GIVE_UP = { timeout: 150_000, killSignal: 'SIGKILL' } as const;
 
 /** Runs it as a user does; a failed run has its result on stdout too. */
 async function chaos(...options: string[]): Promise<RunSummary> {

@@ -1,7 +1,8 @@
 // A downstream with so many servers: flushes wait for a free one, first come first served, and take their time there.
 import { createServer } from 'node:http';
 
-const SERVICE_MS = 40;
+/** Long beside the noise of a busy machine, which would read as a queue. */
+const SERVICE_MS = 100;
 let servers = Number(process.argv[2]);
 let busy = 0;
 const waiting = [];

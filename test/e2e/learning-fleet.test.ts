@@ -6,10 +6,12 @@ import { BackpressureAdmin, defineBuffer } from '@backpressure/core';
 import { BackpressureProducer } from '@backpressure/producer';
 import { afterEach, expect, inject, test } from 'vitest';
 import { eventually } from '../support/eventually.js';
+import { patiently } from '../support/patiently.js';
 
 const children: ChildProcess[] = [];
 const SERVERS = 8;
 const LEFT = 1;
+const LEARN_MS = 120_000;
 
 afterEach(async () => {
   const gone = children.filter(({ exitCode }) => exitCode === null).map((child) => once(child, 'exit'));
@@ -39,11 +41,11 @@ test('a fleet of processes learns how much a real downstream takes, and follows 
   })();
 
   // Slots enough for 24 at once, a downstream that takes 8: it finds that out by itself.
-  const learnt = await eventually(async () => {
+  const learnt = await patiently(async () => {
     const { permits } = await admin.status();
     expect(permits).toBeGreaterThanOrEqual(SERVERS - 2);
     return permits;
-  });
+  }, LEARN_MS);
   // What was decided stands in the event stream; a busy machine may look too late at what is in force.
   const decided = async () => {
     const events = await admin.events({ limit: 1_000 });

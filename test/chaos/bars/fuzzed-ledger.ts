@@ -14,7 +14,7 @@ import { DAMAGES, type Damage, furnish } from './damage.js';
 
 const LIMIT = 40;
 const BROKEN_MS = 600;
-const DRAIN_MS = 8_000;
+const DRAIN_MS = 30_000;
 const MAX_ERRORS_PER_SECOND = 10;
 
 /** What became of a buffer to which somebody had done something. */

@@ -1,5 +1,5 @@
 import type { History } from '../history/history.js';
-import type { FlushLine } from '../history/lines.js';
+import { type FlushLine, RIG } from '../history/lines.js';
 import { hits } from '../plan/faults.js';
 import { type BatchStory, batchStories } from './batches.js';
 
@@ -109,7 +109,7 @@ function causeOf(
     (fault) => fault.fromUs <= to && fault.toUs >= from && (hits(fault, first.who) || fault.fault === 'kill-redis'),
   );
   if (hit) return 'explained';
-  return stalls.some(({ who, at, ms }) => who === first.who && at - ms * 1_000 <= to && at >= from)
-    ? 'stall'
-    : 'unexplained';
+  const held = ({ who, at, ms }: (typeof stalls)[number]) =>
+    (who === first.who || who === RIG) && at - ms * 1_000 <= to && at >= from;
+  return stalls.some(held) ? 'stall' : 'unexplained';
 }

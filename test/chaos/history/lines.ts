@@ -44,6 +44,9 @@ export type PushLine =
     }
   | StallLine;
 
+/** Who stalls when it is the rig, through whose proxies the processes speak to Redis. */
+export const RIG = 'rig';
+
 /** The process did nothing for so long, though nobody stopped it: the machine was busy. */
 export interface StallLine {
   readonly kind: 'stall';

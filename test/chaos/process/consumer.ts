@@ -8,8 +8,9 @@ import { Journal } from '../history/journal.js';
 import type { FlushLine, StallLine } from '../history/lines.js';
 import type { ChaosItem } from '../options.js';
 import { Random } from '../random.js';
-import { joinFleet, onLeave, sayReady, watchStalls } from './member.js';
+import { joinFleet, onLeave, sayReady } from './member.js';
 import { definitionOf, specFromEnvironment } from './spec.js';
+import { watchStalls } from './stalls.js';
 
 const spec = specFromEnvironment();
 const member = joinFleet(spec);

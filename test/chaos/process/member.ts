@@ -1,17 +1,10 @@
 import { join } from 'node:path';
-import { nowUs } from '../clock.js';
 import { PREVIOUS_EDITION } from '../edition/previous.js';
-import { Journal } from '../history/journal.js';
-import type { StallLine } from '../history/lines.js';
 import { mutantNamed, patched, wrapOf } from '../mutants/mutants.js';
 import { connectionTo } from '../rig/ground.js';
 import { type Connection, hookStores } from './hook.js';
 import { memoized, recorded, type Transform } from './recording.js';
 import { isPrevious, memberId, type ProcessSpec } from './spec.js';
-
-const WATCH_MS = 50;
-/** Less is the ordinary noise of a busy machine. */
-const STALL_MS = 250;
 
 /** One process of the fleet. */
 export interface Member {
@@ -40,21 +33,6 @@ export function joinFleet(spec: ProcessSpec): Member {
     bug: mutant && wrapOf(mutant),
   });
   return { id, connection, leave };
-}
-
-/**
- * Writes down when this process was not served by the machine for a while, which may cost it a lease as surely as a
- * fault. Returns the function that ends it.
- */
-export function watchStalls(journal: Journal<StallLine>): () => void {
-  let lastUs = nowUs();
-  const timer = setInterval(() => {
-    const at = nowUs();
-    const ms = Math.round((at - lastUs) / 1_000) - WATCH_MS;
-    lastUs = at;
-    if (ms >= STALL_MS) journal.write({ kind: 'stall', at, ms });
-  }, WATCH_MS);
-  return () => clearInterval(timer);
 }
 
 /** Runs what is to run when this process is asked to leave. It then ends by itself, if nothing is left behind. */

@@ -8,8 +8,9 @@ import { Journal } from '../history/journal.js';
 import type { PushEnd, PushLine } from '../history/lines.js';
 import type { ChaosItem } from '../options.js';
 import { Random } from '../random.js';
-import { joinFleet, onLeave, sayReady, watchStalls } from './member.js';
+import { joinFleet, onLeave, sayReady } from './member.js';
 import { definitionOf, specFromEnvironment } from './spec.js';
+import { watchStalls } from './stalls.js';
 
 const PAD = 'x'.repeat(40);
 /** Refused pushes are offered again soon: pressure is what this is about. */

@@ -6,8 +6,11 @@ import { withLoopLag } from '../../support/loop-lag.js';
 import { patiently } from '../../support/patiently.js';
 import { nowUs } from '../clock.js';
 import type { History } from '../history/history.js';
+import { Journal } from '../history/journal.js';
+import { RIG, type StallLine } from '../history/lines.js';
 import { readJournals } from '../history/read.js';
 import type { RunOptions } from '../options.js';
+import { watchStalls } from '../process/stalls.js';
 import { Fleet } from './fleet.js';
 import { connectTo, type Ground } from './ground.js';
 import { Injector } from './injector.js';
@@ -73,6 +76,7 @@ export async function onStage(
     await operator.open();
     const fleet = await Fleet.open(options, ground, dir);
     closers.push(() => fleet.close());
+    if (fleet.places.some(({ proxy }) => proxy !== undefined)) closers.push(noteStalls(dir));
     const injector = new Injector(fleet, ground, operator);
     const [sampler, recorder] = [new Sampler(looker), new Recorder(reader)];
     const scraper = new Scraper(operator);
@@ -84,6 +88,16 @@ export async function onStage(
   } finally {
     for (const close of closers.reverse()) await close();
   }
+}
+
+/** What comes late in the rig comes late through its proxies. */
+function noteStalls(dir: string): () => void {
+  const journal = new Journal<StallLine>(join(dir, `events-${RIG}.ndjson`));
+  const endWatch = watchStalls(journal);
+  return () => {
+    endWatch();
+    journal.close();
+  };
 }
 
 async function perform(stage: Stage, act: Act): Promise<Omit<History, 'residue'>> {

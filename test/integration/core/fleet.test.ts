@@ -96,7 +96,7 @@ test('DRAINING ends at its time although its caller was killed, and pushes are r
   const code = `
     import { BackpressureAdmin, defineBuffer } from '@backpressure/core';
     const admin = new BackpressureAdmin(defineBuffer({ name: '${buffer.name}', onConfigMismatch: 'adopt' }), { connection: '${inject('redisUrl')}' });
-    await admin.drain({ timeoutMs: 1500 });`;
+    await admin.drain({ timeoutMs: 5_000 });`;
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   const child = spawn(process.execPath, ['--input-type=module', '-e', code], { cwd, stdio: 'inherit' });
   const gone = new Promise((resolve) => child.once('exit', (_, signal) => resolve(signal)));

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { judgeDuplicates } from '../../chaos/check/duplicates.js';
+import { RIG } from '../../chaos/history/lines.js';
 import { DEFAULT_OPTIONS } from '../../chaos/options.js';
 import type { FaultRecord } from '../../chaos/plan/faults.js';
 import { call, flush, seen } from './histories.js';
@@ -67,5 +68,14 @@ describe('an item that was flushed twice', () => {
   it('is told apart when only a busy machine explains it', () => {
     const stall = { kind: 'stall' as const, who: 'c0.1', at: AFTER - 5_000, ms: 1_500 };
     expect(judge({ calls, stalls: [stall] })).toMatchObject({ unexplained: 0, byStall: 1 });
+    expect(judge({ calls, stalls: [{ ...stall, who: 'c1.1' }] })).toMatchObject({ unexplained: 1, byStall: 0 });
+  });
+
+  it('may be explained by the rig, whose proxies hold up a settlement while it stalls', () => {
+    const stall = { kind: 'stall' as const, who: RIG, at: AFTER - 5_000, ms: 1_500 };
+    expect(judge({ calls, stalls: [stall] })).toMatchObject({ unexplained: 0, byStall: 1 });
+    const before = { ...stall, at: 900, ms: 0.5 };
+    const after = { ...stall, at: AFTER + 2_000_000, ms: 1_000 };
+    expect(judge({ calls, stalls: [before, after] })).toMatchObject({ unexplained: 1, byStall: 0 });
   });
 });

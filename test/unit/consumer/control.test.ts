@@ -1,6 +1,7 @@
 import type { ControlDecision } from '@backpressure/core';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
+import { eventually } from '../../support/eventually.js';
 import { openBuffer } from './memory-rig.js';
 
 describe('what the fleet decides', () => {
@@ -17,7 +18,7 @@ describe('what the fleet decides', () => {
       consumer.on('control', (decision) => decisions.push(decision));
     }
     await feed(store, numbers(6));
-    await vi.waitFor(() => expect(heard.map(({ length }) => length)).toEqual([1, 1]));
+    await eventually(() => expect(heard.map(({ length }) => length)).toEqual([1, 1]));
     const events = await admin.events({ limit: 100 });
     const logged = events.find((event) => event.kind === 'control');
     for (const [decision] of heard) {
@@ -41,13 +42,13 @@ describe('what the fleet decides', () => {
     };
     await consume(flush, { concurrency: 1 });
     await feed(store, [0]);
-    await vi.waitFor(async () => expect((await admin.status()).control.holdUntilMs).toBeGreaterThan(0));
+    await eventually(async () => expect((await admin.status()).control.holdUntilMs).toBeGreaterThan(0));
     await consume(flush, { concurrency: 1 });
     await feed(store, numbers(5, 1));
     expect(await store.take({ batchId: 'of-another' })).toMatchObject({ kind: 'none', reason: 'hold' });
     expect(flushed).toEqual([]);
     await admin.resume();
-    await vi.waitFor(() => expect(flushed.toSorted((a, b) => a - b)).toEqual(numbers(5, 1)));
+    await eventually(() => expect(flushed.toSorted((a, b) => a - b)).toEqual(numbers(5, 1)));
     // What was told to wait has counted no attempt, and comes when its own time has.
     expect((await admin.status()).counters).toMatchObject({ batchesThrottled: 1, retried: 1, dead: 0 });
     await admin.drain({ timeoutMs: 5_000 });
