@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { BackpressureAdmin, defineBuffer } from '@backpressure/core';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { BEATING, exitCodeOf } from '../support/exit-code.js';
 
 const run = promisify(execFile);
 const root = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -39,17 +40,26 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 function start(file: string) {
-  return spawn(process.execPath, [join(dir, file)], {
+  const child = spawn(process.execPath, [...BEATING, join(dir, file)], {
     env: { ...process.env, REDIS_URL: inject('redisUrl') },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  let complaints = '';
+  child.stderr.on('data', (chunk) => {
+    complaints += String(chunk).replaceAll('.', '');
+  });
+  const endWell = async () => expect([await exitCodeOf(child), complaints]).toEqual([0, '']);
+  return { child, endWell };
 }
 
 async function outputOf(file: string): Promise<string> {
-  const { stdout } = await run(process.execPath, [join(dir, file)], {
-    env: { ...process.env, REDIS_URL: inject('redisUrl') },
+  const { child, endWell } = start(file);
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += chunk;
   });
-  return stdout;
+  await endWell();
+  return output;
 }
 
 test('producer and consumer are short', async () => {
@@ -63,7 +73,7 @@ test('the consumer flushes what the producer pushes, and leaves on SIGTERM; the 
   const admin = new BackpressureAdmin(defineBuffer({ name: 'orders', onConfigMismatch: 'adopt' }), {
     connection: inject('redisUrl'),
   });
-  const consumer = start('consumer.js');
+  const { child: consumer, endWell } = start('consumer.js');
   let rows = 0;
   const allRows = new Promise<void>((resolve) =>
     consumer.stdout.on('data', (chunk) => {
@@ -74,9 +84,8 @@ test('the consumer flushes what the producer pushes, and leaves on SIGTERM; the 
   expect(await outputOf('producer.js')).toBe('');
   await allRows;
   expect(rows).toBe(1_000);
-  const left = new Promise((resolve) => consumer.once('exit', (code) => resolve(code)));
   consumer.kill('SIGTERM');
-  expect(await left).toBe(0);
+  await endWell();
   expect(await outputOf('operator.js')).toMatch(
     /state: 'normal',\s+size: 0,\s+capacity: 10000[\s\S]*ledgerImbalance: 0/,
   );

@@ -33,6 +33,7 @@ for (const event of ['batch:flushed', 'batch:failed', 'lease:lost']) {
 consumer.on('error', (error) => tell({ kind: 'error', why: String(error) }));
 const leave = async () => {
   await consumer.close();
+  tell({ kind: 'closed', resources: process.getActiveResourcesInfo() });
   process.disconnect?.();
 };
 process.once('SIGTERM', () => void leave());

@@ -14,10 +14,23 @@ import { eventually } from '../../support/eventually.js';
 const program = fileURLToPath(new URL('./consumer-process.mjs', import.meta.url));
 
 interface Message {
-  readonly kind: 'started' | 'flushing' | 'aborted' | 'error' | 'batch:flushed' | 'batch:failed' | 'lease:lost';
+  readonly kind:
+    | 'started'
+    | 'flushing'
+    | 'aborted'
+    | 'error'
+    | 'batch:flushed'
+    | 'batch:failed'
+    | 'lease:lost'
+    | 'closed';
   /** Of a batch: how many leases the process has lost so far. */
   readonly leasesLost?: number;
+  /** What keeps a process alive that has closed its consumer. */
+  readonly resources?: readonly string[];
 }
+
+/** A process that was asked to leave has ended long before, unless something keeps it or Node has locked up. */
+const LEAVE_MS = 30_000;
 
 /** How a consumer process flushes. */
 interface ProcessOptions {
@@ -50,6 +63,12 @@ export class ConsumerProcess {
     return Math.max(0, ...this.#messages.map((message) => message.leasesLost ?? 0));
   }
 
+  /** When it had closed there was nothing but the channel to this process. */
+  get #holdsNothing(): boolean {
+    const closed = this.#messages.find(({ kind }) => kind === 'closed');
+    return closed?.resources?.every((resource) => resource === 'PipeWrap') ?? false;
+  }
+
   /** Waits until it has told of so many. */
   async saw(kind: Message['kind'], atLeast = 1): Promise<void> {
     const seen = () => {
@@ -66,13 +85,22 @@ export class ConsumerProcess {
     this.child.kill(name);
   }
 
-  /** Sends a signal, and resolves with the exit code; null when the signal ended it. */
+  /**
+   * Sends a signal, and resolves with the exit code; null when the signal ended it, or when something keeps it alive. Node
+   * may lock up while it ends (nodejs/node#54918): one that has closed and holds nothing has ended well all the same.
+   */
   async end(name: NodeJS.Signals): Promise<number | null> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;
     const exit = once(this.child, 'exit');
     this.child.kill(name);
+    let lockedUp = false;
+    const timer = setTimeout(() => {
+      lockedUp = this.#holdsNothing;
+      this.child.kill('SIGKILL');
+    }, LEAVE_MS);
     const [code] = (await exit) as [number | null];
-    return code;
+    clearTimeout(timer);
+    return lockedUp ? 0 : code;
   }
 }
 

@@ -67,7 +67,8 @@ process.on('SIGTERM', () => {
   void closed.then(() => {
     if (asked > 1) process.exitCode = 1;
     process.removeAllListeners('SIGTERM');
-    say('closed', { ms: performance.now() - startMs, resources: process.getActiveResourcesInfo() });
+    const { exitCode: code = 0 } = process;
+    say('closed', { ms: performance.now() - startMs, code, resources: process.getActiveResourcesInfo() });
   });
 });
 say('started');

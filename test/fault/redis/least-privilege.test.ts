@@ -78,7 +78,7 @@ it('S1: producers, consumers and admins, BullMQ included, do all of their work w
   await producer.pushMany(Array.from({ length: 200 }, (_, i) => i));
   await eventually(async () => expect((await admin.status()).size).toBe(0));
   expect(flushed.length).toBeGreaterThan(180);
-  expect(consumer.metrics().bells).toBeGreaterThan(0);
+  await eventually(() => expect(consumer.metrics().bells).toBeGreaterThan(0));
   await consumer.queue?.getJobCounts();
   await consumer.queue?.getJobs(['completed', 'failed']);
   await admin.configure({ maxBufferSize: 500 });

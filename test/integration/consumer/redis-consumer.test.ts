@@ -55,11 +55,15 @@ async function deleteKeys(pattern: string): Promise<void> {
   redis.disconnect();
 }
 
+/** Until BullMQ's worker is connected whatever waits for more than a second is flushed without a job. */
+const heard = (consumer: BackpressureConsumer) => eventually(() => expect(consumer.metrics().bells).toBeGreaterThan(0));
+
 describe('a consumer on Redis', () => {
   it('flushes every item through BullMQ, and shows each batch in the return value of a job', async () => {
     const { store, admin, consume, empty } = await openBuffer();
     const flushed: number[] = [];
     const consumer = await consume((items) => void flushed.push(...items));
+    await heard(consumer);
     await feed(store, numbers(95));
     await empty();
     expect(flushed.sort((a, b) => a - b)).toEqual(numbers(95));
@@ -83,6 +87,7 @@ describe('a consumer on Redis', () => {
     });
     const failed = vi.fn<(batch: FailedBatch) => void>();
     consumer.on('batch:failed', failed);
+    await heard(consumer);
     await feed(store, numbers(10));
     await empty();
     expect(failed).toHaveBeenCalledOnce();
@@ -129,12 +134,12 @@ describe('a consumer on Redis', () => {
       await consume(flushInto(seen[0]), { concurrency: 2 }),
       await consume(flushInto(seen[1]), { concurrency: 2 }),
     ];
-    await feed(store, numbers(400));
+    await feed(store, numbers(1_000));
     await empty();
-    expect(seen.flat().sort((a, b) => a - b)).toEqual(numbers(400));
+    expect(seen.flat().sort((a, b) => a - b)).toEqual(numbers(1_000));
     expect(seen[0].length).toBeGreaterThan(0);
     expect(seen[1].length).toBeGreaterThan(0);
-    expect(consumers.reduce((sum, consumer) => sum + consumer.metrics().itemsFlushed, 0)).toBe(400);
+    expect(consumers.reduce((sum, consumer) => sum + consumer.metrics().itemsFlushed, 0)).toBe(1_000);
   });
 
   it('keeps the shared pace over several processes worth of slots', async () => {
