@@ -27,7 +27,11 @@ function startDemo(args: readonly string[]) {
   /** @throws ESRCH when nobody of the group lives */
   const signalAll = (signal: NodeJS.Signals | 0) => process.kill(-pid, signal);
   onTestFinished(() => {
-    if (child.exitCode === null) signalAll('SIGKILL');
+    try {
+      signalAll('SIGKILL');
+    } catch {
+      // As it should be: nobody is left.
+    }
   });
   return { said, ended, signalAll };
 }
