@@ -43,7 +43,8 @@ type Start = typeof startRedisServer;
 /** The same server. Its `stop` throws when it has refused something that whoever did not say who he is was to do. */
 export function accountable(server: RedisServer): RedisServer {
   const stop = async () => {
-    const refused = await refusalsOf(server.url).finally(() => server.stop());
+    const refused = await refusalsOf(server.url);
+    await server.stop();
     if (refused.length > 0) throw new Error(missingRights(refused));
   };
   return { ...server, stop };
