@@ -55,6 +55,7 @@ export class PushEngine implements DispatchListener {
       renew: (ids) => this.calls.renew(ids),
       wake: (offers) => this.#wake(offers),
       timeOut: (offer) => this.#stop(offer, { reason: 'timeout' }),
+      giveUp: (offers, error) => this.#giveUp(offers, error),
     });
     this.#aborts = new AbortWatch((parcel, signal) => {
       for (const offer of parcel.offers) this.#stop(offer, { reason: 'aborted', cause: signal.reason });
@@ -201,6 +202,13 @@ export class PushEngine implements DispatchListener {
     this.#dispatcher.leave(offer, order.reason);
   }
 
+  /** They end as not sent: a place in line holds no item, and nobody will offer these again. */
+  #giveUp(offers: readonly Offer[], error: unknown): void {
+    if (this.#options.settings.onUnavailable === 'hold' && error instanceof StoreUnavailableError) return;
+    const waiting = offers.filter((offer) => offer.phase === 'waiting');
+    for (const offer of waiting) this.#end(offer, this.#failed(offer, 0, error));
+  }
+
   #left(offer: Offer, vitals: Vitals | undefined): void {
     if (offer.phase !== 'leaving' || offer.stopOrder === undefined) return;
     const { reason, cause } = offer.stopOrder;
@@ -217,8 +225,8 @@ export class PushEngine implements DispatchListener {
       if (error instanceof ClosedError) tally.refusedLocally.closed++;
       return { kind: 'error', error };
     }
-    // What can't be opened was not offered, whatever became of the declaration.
-    const own = offer.phase === 'queued' ? outcomes.notSent(error) : outcomes.errorOfItem(error, position);
+    // What is in no call was not sent with the one that failed, whatever became of that.
+    const own = offer.phase === 'sending' ? outcomes.errorOfItem(error, position) : outcomes.notSent(error);
     if (own.outcome === 'unknown') tally.unknown++;
     if (error instanceof StoreOutOfMemoryError || settings.onUnavailable === 'refuse') {
       return this.#refuseLocally('unavailable', 'unavailable', outcomes.DEFAULT_RETRY_AFTER_MS, own);

@@ -15,6 +15,8 @@ export interface WaitingRoomOptions {
   wake(offers: readonly Offer[]): void;
   /** It has waited for as long as it may. */
   timeOut(offer: Offer): void;
+  /** Nobody can say whose turn it is: the call that asks for these has failed, after the time that a call has. */
+  giveUp(offers: readonly Offer[], error: unknown): void;
 }
 
 /**
@@ -111,18 +113,22 @@ export class WaitingRoom {
         this.#lookAgain = false;
         await this.#renewAll();
       }
-    } catch {
-      // Redis is away. The next look will tell, and each push has its own time limit.
     } finally {
       this.#looking = false;
     }
   }
 
   async #renewAll(): Promise<void> {
-    const ids = this.all().flatMap((offer) => (offer.phase === 'waiting' ? [offer.id] : []));
-    for (let first = 0; first < ids.length; first += MAX_CHUNK_ITEMS) {
-      const { due } = await this.#options.renew(ids.slice(first, first + MAX_CHUNK_ITEMS));
-      this.#call(due);
+    const waiting = this.all().filter((offer) => offer.phase === 'waiting');
+    while (waiting.length > 0) {
+      const ids = waiting.slice(0, MAX_CHUNK_ITEMS).map((offer) => offer.id);
+      try {
+        const { due } = await this.#options.renew(ids);
+        this.#call(due);
+      } catch (error) {
+        return this.#options.giveUp(waiting, error);
+      }
+      waiting.splice(0, MAX_CHUNK_ITEMS);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { StoreUnavailableError } from '@backpressure/core';
+import { ProtocolError, StoreUnavailableError } from '@backpressure/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { isPending, rig, settle } from './rig.js';
 
@@ -270,6 +270,45 @@ describe('Redis goes away while a push waits', () => {
     expect(await world.producer.resolve((error as StoreUnavailableError).token as never)).toMatchObject({
       admitted: true,
     });
+  });
+
+  /** Its look for itself has failed. */
+  async function unanswered(error: Error, options: object = {}) {
+    vi.useFakeTimers({ toFake: [...FAKE_TIME] });
+    const world = await blocked({}, options);
+    world.store.failNext('renew', error);
+    world.push.catch(() => {});
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(world.store.count('renew')).toBe(1);
+    return world;
+  }
+
+  it.each(['not_sent', 'unknown'] as const)(
+    'throws when its look goes unanswered (%s): it was not sent',
+    async (outcome) => {
+      const { producer, store, push } = await unanswered(away(outcome));
+      await expect(push).rejects.toMatchObject({ code: 'BP_STORE_UNAVAILABLE', outcome: 'not_sent', token: undefined });
+      expect(producer.metrics()).toMatchObject({ away: true, refusedLocally: { unavailable: 1 }, unknown: 0 });
+      expect(store.count('cancel')).toBe(0);
+    },
+  );
+
+  it('is refused then under onUnavailable refuse', async () => {
+    const { push } = await unanswered(away('unknown'), { onUnavailable: 'refuse' });
+    expect(await push).toMatchObject({ accepted: false, reason: 'unavailable', cause: { outcome: 'not_sent' } });
+  });
+
+  it('goes on waiting then under onUnavailable hold', async () => {
+    const { push, taker } = await unanswered(away('unknown'), { onUnavailable: 'hold' });
+    expect(await isPending(push)).toBe(true);
+    await taker.flush();
+    expect(await push).toMatchObject({ accepted: true });
+  });
+
+  it.each(['throw', 'hold'] as const)('throws what else its look fails with, under %s', async (onUnavailable) => {
+    const error = new ProtocolError('What?');
+    const { push } = await unanswered(error, { onUnavailable });
+    await expect(push).rejects.toBe(error);
   });
 });
 
