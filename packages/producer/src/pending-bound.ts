@@ -22,7 +22,7 @@ export class PendingBound {
 
   /** Counts an item in if it fits. One that is larger than the whole bound fits when nothing else is pending. */
   admit(bytes: number, maxItems: number): boolean {
-    if (this.#items > 0 && (this.#items >= maxItems || this.#bytes + bytes > this.#maxBytes)) return false;
+    if (this.#items >= maxItems || (this.#items > 0 && this.#bytes + bytes > this.#maxBytes)) return false;
     this.#items++;
     this.#bytes += bytes;
     return true;

@@ -142,6 +142,8 @@ export class PushEngine implements DispatchListener {
     const { away } = this.calls;
     const maxItems = away && onUnavailable === 'hold' ? maxHeldItems : maxPendingItems;
     if (this.#bound.admit(bytes, maxItems)) return undefined;
+    // Nothing is held that would find out.
+    if (away && this.#bound.items === 0) void this.calls.askWhetherBack();
     const mostlyBlocked = !away && this.#room.blocked * 2 >= this.#bound.items;
     const { reason, retryAfterMs } = outcomes.overload(mostlyBlocked, this.#options.client.vitals);
     return this.#refuseLocally('pending_full', reason, retryAfterMs, this.#pendingFull);

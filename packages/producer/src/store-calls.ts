@@ -40,6 +40,7 @@ export class StoreCalls {
   readonly #running = new Set<Promise<unknown>>();
   readonly #line = new HeldLine();
   #opened = false;
+  #asking = false;
   #awaySinceMs: number | undefined;
   #recoveredAtMs = Number.NEGATIVE_INFINITY;
 
@@ -115,6 +116,19 @@ export class StoreCalls {
   /** Renews places in line; needs no session. */
   renew(ids: readonly string[]): Promise<TicketReply> {
     return this.ask((store, call) => store.ticket({ action: 'renew', ids }, call));
+  }
+
+  /** Makes a call for no other reason than to learn whether Redis answers again; one at a time. */
+  async askWhetherBack(): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
+    try {
+      await this.ask((store, call) => store.snapshot(call));
+    } catch {
+      // Not yet.
+    } finally {
+      this.#asking = false;
+    }
   }
 
   /** Ends the calls under way; what became of them is unknown. */

@@ -206,6 +206,16 @@ describe('onUnavailable hold', () => {
     expect(await taker.collect(3)).toEqual(['a', 'b', 'c']);
   });
 
+  it('holds nothing with maxHeldItems 0, and finds out by itself that Redis is back', async () => {
+    const { producer, store } = rig({}, { onUnavailable: 'hold', maxHeldItems: 0 });
+    vi.spyOn(store, 'snapshot').mockRejectedValueOnce(away('not_sent')).mockRejectedValueOnce(away('not_sent'));
+    await expect(producer.status()).rejects.toMatchObject({ outcome: 'not_sent' });
+    expect(await producer.push('a')).toMatchObject({ accepted: false, reason: 'unavailable' });
+    expect(producer.metrics()).toMatchObject({ away: true, pendingItems: 0, refusedLocally: { pending_full: 1 } });
+    await eventually(async () => expect(await producer.push('b')).toMatchObject({ accepted: true }));
+    expect(store.pushes().map((call) => call.payloads)).toEqual([['b']]);
+  });
+
   it('sends what is held in order, whichever call failed first, and nothing new before it', async () => {
     const { producer, store, taker } = rig({}, { onUnavailable: 'hold', sessions: 4 });
     await producer.open();
