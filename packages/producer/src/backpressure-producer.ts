@@ -27,7 +27,7 @@ import {
 import { PushEngine } from './push-engine.js';
 import { pushInChunks } from './push-many.js';
 import { errorOfRefusal } from './push-or-throw.js';
-import { type PushAccepted, type PushManyResult, type PushResult, summarize } from './push-result.js';
+import { type PushAccepted, type PushManyResult, type PushRefused, type PushResult, summarize } from './push-result.js';
 import { PushStream, type PushStreamOptions } from './push-stream.js';
 
 /** What became of a push that went unanswered. */
@@ -124,6 +124,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
     const encoding = this.#encode(item);
     // Without a turn of the event loop in between, so that calls keep their order.
     const encoded = encoding instanceof Promise ? await encoding : encoding;
+    if ('accepted' in encoded) return encoded;
     const [end] = await this.#engine.submit([encoded], terms);
     if (end?.kind === 'result') return end.result;
     throw end?.error;
@@ -221,7 +222,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   }
 
   /** A promise only for an item that may be too large. @throws InvalidItemError, ItemTooLargeError */
-  #encode(item: T): EncodedItem | Promise<EncodedItem> {
+  #encode(item: T): EncodedItem | Promise<EncodedItem | PushRefused> {
     try {
       const payload = this.#client.definition.encode(item);
       const bytes = Buffer.byteLength(payload);
@@ -233,8 +234,9 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   }
 
   /** The limit may have been raised at run time. Encoded again, so that no pile of large payloads waits for Redis. */
-  async #encodeLarge(item: T, bytes: number): Promise<EncodedItem> {
-    await this.#engine.calls.open().catch(() => {});
+  async #encodeLarge(item: T, bytes: number): Promise<EncodedItem | PushRefused> {
+    const refused = this.#engine.calls.opened ? undefined : await this.#engine.openFor(bytes);
+    if (refused !== undefined) return refused;
     const { maxItemBytes } = this.#client.config;
     if (bytes <= maxItemBytes) return this.#encode(item);
     this.#tally.refusedLocally.too_large++;

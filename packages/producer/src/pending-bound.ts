@@ -1,15 +1,19 @@
+import type { ProducerSettings } from './producer-options.js';
+
 /**
  * The bound of everything that waits in this process (I10): items that were not sent yet, that are in a call, or that
  * wait for room.
  */
 export class PendingBound {
-  readonly #maxBytes: number;
+  readonly #settings: ProducerSettings;
+  readonly #isAway: () => boolean;
   #items = 0;
   #bytes = 0;
   #onEmpty: (() => void)[] = [];
 
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+  constructor(settings: ProducerSettings, isAway: () => boolean) {
+    this.#settings = settings;
+    this.#isAway = isAway;
   }
 
   get items(): number {
@@ -20,9 +24,16 @@ export class PendingBound {
     return this.#bytes;
   }
 
-  /** Counts an item in if it fits. One that is larger than the whole bound fits when nothing else is pending. */
-  admit(bytes: number, maxItems: number): boolean {
-    if (this.#items >= maxItems || (this.#items > 0 && this.#bytes + bytes > this.#maxBytes)) return false;
+  /** Whether so many more fit. One that is larger than the whole bound does when nothing else is pending. */
+  fits(items: number, bytes: number): boolean {
+    const { maxPendingBytes } = this.#settings;
+    if (this.#items + items > this.#maxItems) return false;
+    return this.#bytes + bytes <= maxPendingBytes || (this.#items === 0 && items === 1);
+  }
+
+  /** Counts an item in if it fits. */
+  admit(bytes: number): boolean {
+    if (!this.fits(1, bytes)) return false;
     this.#items++;
     this.#bytes += bytes;
     return true;
@@ -38,5 +49,10 @@ export class PendingBound {
   /** Resolves when nothing is pending. */
   async whenEmpty(): Promise<void> {
     if (this.#items > 0) await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
+  }
+
+  get #maxItems(): number {
+    const { onUnavailable, maxHeldItems, maxPendingItems } = this.#settings;
+    return onUnavailable === 'hold' && this.#isAway() ? maxHeldItems : maxPendingItems;
   }
 }

@@ -8,12 +8,14 @@ import * as outcomes from './outcome.js';
 import { PendingBound } from './pending-bound.js';
 import type { LocalRefusal, ProducerMetrics, ProducerTally } from './producer-metrics.js';
 import type { ProducerSettings } from './producer-options.js';
-import type { PushRefusal } from './push-result.js';
+import type { PushRefusal, PushRefused } from './push-result.js';
 import { StoreCalls } from './store-calls.js';
 import { WaitingRoom } from './waiting-room.js';
 
 /** A push that gives up its place need not wait for the answer to that for longer: nobody will offer it again. */
 const LEAVE_GRACE_MS = 250;
+
+type LocalEnd = OfferEnd & { readonly result: PushRefused };
 
 export interface PushEngineOptions {
   readonly client: BufferClient<never>;
@@ -43,10 +45,10 @@ export class PushEngine implements DispatchListener {
 
   constructor(options: PushEngineOptions) {
     const { client, settings, tally } = options;
-    const { sessions, deadlineMs, maxPendingBytes } = settings;
+    const { sessions, deadlineMs } = settings;
     const hold = settings.onUnavailable === 'hold';
     this.#options = options;
-    this.#bound = new PendingBound(maxPendingBytes);
+    this.#bound = new PendingBound(settings, () => this.calls.away);
     this.#pendingFull = outcomes.pendingFull(settings);
     const onBack = (awayMs: number) => options.onBack(awayMs, this.#bound.items);
     this.calls = new StoreCalls({ client, sessions, deadlineMs, hold, tally, onAway: options.onAway, onBack });
@@ -68,7 +70,7 @@ export class PushEngine implements DispatchListener {
     const { signal } = terms;
     if (this.#closed !== undefined) throw this.#closed;
     if (signal?.aborted) return items.map(() => this.#refuseLocally('aborted', 'aborted', 0, signal.reason));
-    const ends = items.map((item) => this.#admit(item));
+    const ends = items.map((item) => this.#admit(item.bytes));
     const pending = items.filter((_, i) => ends[i] === undefined);
     if (pending.length === 0) return ends.filter((end) => end !== undefined);
     const parcel = new Parcel(pending, terms, performance.now());
@@ -77,6 +79,15 @@ export class PushEngine implements DispatchListener {
     const done = (await parcel.done).values();
     if (signal !== undefined) this.#aborts.remove(parcel, signal);
     return ends.map((end) => end ?? (done.next().value as OfferEnd));
+  }
+
+  /** Opens the store for an item that can't be judged before; it is pending meanwhile, or refused. */
+  async openFor(bytes: number): Promise<PushRefused | undefined> {
+    const end = this.#admit(bytes);
+    if (end !== undefined) return end.result;
+    await this.calls.open().catch(() => {});
+    this.#bound.release(bytes);
+    return undefined;
   }
 
   metrics(): ProducerMetrics {
@@ -137,11 +148,9 @@ export class PushEngine implements DispatchListener {
     this.onFailure(offers, outcomes.notReached(this.#options.settings.deadlineMs));
   }
 
-  #admit({ bytes }: EncodedItem): OfferEnd | undefined {
-    const { onUnavailable, maxHeldItems, maxPendingItems } = this.#options.settings;
+  #admit(bytes: number): LocalEnd | undefined {
+    if (this.#bound.admit(bytes)) return undefined;
     const { away } = this.calls;
-    const maxItems = away && onUnavailable === 'hold' ? maxHeldItems : maxPendingItems;
-    if (this.#bound.admit(bytes, maxItems)) return undefined;
     // Nothing is held that would find out.
     if (away && this.#bound.items === 0) void this.calls.askWhetherBack();
     const mostlyBlocked = !away && this.#room.blocked * 2 >= this.#bound.items;
@@ -237,7 +246,7 @@ export class PushEngine implements DispatchListener {
     return { kind: 'error', error: own };
   }
 
-  #refuseLocally(counter: LocalRefusal, reason: PushRefusal, retryAfterMs: number, cause: unknown): OfferEnd {
+  #refuseLocally(counter: LocalRefusal, reason: PushRefusal, retryAfterMs: number, cause: unknown): LocalEnd {
     this.#options.tally.refusedLocally[counter]++;
     const result = outcomes.refusal(reason, outcomes.lastView(this.#options.client), retryAfterMs, cause);
     return { kind: 'result', result };

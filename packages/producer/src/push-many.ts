@@ -1,7 +1,7 @@
 import { type BackpressureError, InvalidItemError, ItemTooLargeError } from '@backpressure/core';
 import { fitsCall } from './chunk.js';
 import type { EncodedItem, OfferEnd } from './offer.js';
-import type { PushItemResult, PushRejected } from './push-result.js';
+import type { PushItemResult, PushRefused, PushRejected } from './push-result.js';
 
 /** What `pushMany` throws when it can't go on carries what became of the items so far. */
 export type PushManyError = BackpressureError & {
@@ -14,7 +14,7 @@ export type PushManyError = BackpressureError & {
 
 export interface PushManySteps<T> {
   /** @throws InvalidItemError, ItemTooLargeError */
-  encode(item: T): EncodedItem | Promise<EncodedItem>;
+  encode(item: T): EncodedItem | Promise<EncodedItem | PushRefused>;
   offer(items: readonly EncodedItem[]): Promise<readonly OfferEnd[]>;
   /** The result of an item whose error ends the whole. */
   unavailable(cause: unknown): PushItemResult;
@@ -86,7 +86,7 @@ function interrupted(failure: unknown, results: readonly PushItemResult[]): unkn
   return own;
 }
 
-type Encoded = EncodedItem | PushRejected;
+type Encoded = EncodedItem | PushRefused | PushRejected;
 
 /** A promise only where encoding needs one: most items must not cost a turn of the event loop. */
 function encodeOrReject<T>(item: T, steps: PushManySteps<T>): Encoded | Promise<Encoded> {

@@ -1,6 +1,6 @@
 import { BufferFullError, ItemTooLargeError, PushTimeoutError } from '@backpressure/core';
 import { BackpressureProducer } from '@backpressure/producer';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { rig, settle } from './rig.js';
 
@@ -53,6 +53,33 @@ describe('push', () => {
     expect(await late.push('12345678')).toMatchObject({ accepted: true });
     await expect(late.push('123456789')).rejects.toBeInstanceOf(ItemTooLargeError);
     await late.close();
+  });
+
+  it('bounds those that wait for that limit like any other', async () => {
+    const { producer, store } = rig({ maxItemBytes: 4 }, { maxPendingItems: 2 });
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const configure = store.configure.bind(store);
+    vi.spyOn(store, 'configure').mockImplementation(async (...request) => {
+      await answered;
+      return configure(...request);
+    });
+    const pushes = Array.from({ length: 5 }, () => producer.push('12345'));
+    const results = Promise.allSettled(pushes);
+    await settle();
+    expect(producer.metrics()).toMatchObject({ pendingItems: 2, pendingBytes: 10, refusedLocally: { pending_full: 3 } });
+    expect(await producer.pushMany(['12345', 'abc'])).toMatchObject({ accepted: 0, refused: 2 });
+    answer();
+    const tooLarge = { reason: { code: 'BP_ITEM_TOO_LARGE', bytes: 5 } };
+    const refused = { value: { accepted: false, reason: 'unavailable' } };
+    expect(await results).toMatchObject([tooLarge, tooLarge, refused, refused, refused]);
+    expect(producer.metrics()).toMatchObject({ pendingItems: 0, refusedLocally: { too_large: 2, pending_full: 5 } });
+    // Known by now, it needs no place.
+    const another = producer.push('12345');
+    expect(producer.metrics().pendingItems).toBe(0);
+    await expect(another).rejects.toBeInstanceOf(ItemTooLargeError);
   });
 
   it('follows a limit that was lowered meanwhile', async () => {
