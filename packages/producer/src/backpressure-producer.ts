@@ -138,8 +138,8 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   }
 
   /**
-   * Offers items as if each were pushed after the other, in chunks of up to 1,000 items or 1 MB. A chunk is decided as
-   * one step, the whole is not. An item that is invalid or too large is refused in its place and harms no other.
+   * Offers items as if each were pushed after the other, in chunks of up to 1,000 items or 1 MB, or as many as may be
+   * pending besides what is. A chunk is decided as one step, the whole is not. An item that is invalid or too large is refused in its place and harms no other.
    * `timeoutMs` limits how long the whole waits for room; what is offered after that does not wait.
    *
    * @throws what `push` throws (but for single items), with the `results` so far: see `PushManyError`
@@ -149,6 +149,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
     const terms = this.#terms(options);
     const results = await pushInChunks(items, {
       encode: (item) => this.#encode(item),
+      fits: (count, bytes) => this.#engine.fits(count, bytes),
       offer: (chunk) => this.#engine.submit(chunk, terms),
       unavailable: (cause) => refusal('unavailable', lastView(this.#client), DEFAULT_RETRY_AFTER_MS, cause),
     });

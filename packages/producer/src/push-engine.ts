@@ -81,6 +81,11 @@ export class PushEngine implements DispatchListener {
     return ends.map((end) => end ?? (done.next().value as OfferEnd));
   }
 
+  /** Whether so many items, of so many bytes, may be pending besides what is. */
+  fits(items: number, bytes: number): boolean {
+    return this.#bound.fits(items, bytes);
+  }
+
   /** Opens the store for an item that can't be judged before; it is pending meanwhile, or refused. */
   async openFor(bytes: number): Promise<PushRefused | undefined> {
     const end = this.#admit(bytes);

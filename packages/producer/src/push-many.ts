@@ -15,6 +15,8 @@ export type PushManyError = BackpressureError & {
 export interface PushManySteps<T> {
   /** @throws InvalidItemError, ItemTooLargeError */
   encode(item: T): EncodedItem | Promise<EncodedItem | PushRefused>;
+  /** Whether so many, of so many bytes, may be pending besides what is. */
+  fits(items: number, bytes: number): boolean;
   offer(items: readonly EncodedItem[]): Promise<readonly OfferEnd[]>;
   /** The result of an item whose error ends the whole. */
   unavailable(cause: unknown): PushItemResult;
@@ -47,7 +49,10 @@ export async function pushInChunks<T>(items: Iterable<T>, steps: PushManySteps<T
     const encoded = making instanceof Promise ? await making : making;
     if ('accepted' in encoded) results[position] = encoded;
     else {
-      if (!fitsCall(chunk.length, bytes, 1, encoded.bytes)) await flush();
+      // One alone is offered in any case, and hears so if it does not fit.
+      const fits =
+        fitsCall(chunk.length, bytes, 1, encoded.bytes) && steps.fits(chunk.length + 1, bytes + encoded.bytes);
+      if (chunk.length > 0 && !fits) await flush();
       chunk.push({ ...encoded, position });
       bytes += encoded.bytes;
     }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { isPending, rig, settle } from './rig.js';
 
-const names = (count: number) => Array.from({ length: count }, (_, i) => `i${i}`);
+const names = (count: number, prefix = 'i') => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 const away = (outcome: 'not_sent' | 'unknown') => new StoreUnavailableError('Redis is away.', { outcome });
 
 describe('pushMany', () => {
@@ -42,6 +42,37 @@ describe('pushMany', () => {
     const { producer, store } = rig({ maxItemBytes: 2_000_000 });
     await producer.pushMany([300_000, 300_000, 400_000, 1, 1_500_000, 1].map((size) => 'x'.repeat(size)));
     expect(store.pushes().map((call) => call.payloads.length)).toEqual([3, 1, 1, 1]);
+  });
+
+  it('takes no more at once than may be pending, as one push after the other would', async () => {
+    const { producer, store } = rig({}, { maxPendingItems: 100, maxPendingBytes: 300 });
+    expect(await producer.pushMany(names(1_000))).toMatchObject({ accepted: 1_000, refused: 0 });
+    expect(await producer.pushMany(['x'.repeat(1_000), 'y'.repeat(1_000)])).toMatchObject({ accepted: 2 });
+    expect(store.pushes().flatMap((call) => call.payloads.slice(0, 1_000))).toHaveLength(1_002);
+    expect(Math.max(...store.pushes().map((call) => call.payloads.length))).toBe(100);
+    expect(
+      Math.max(
+        ...store
+          .pushes()
+          .slice(0, -2)
+          .map((call) => call.payloads.join('').length),
+      ),
+    ).toBe(300);
+  });
+
+  it('shares with others what may be pending, and is refused as they are when nothing is left', async () => {
+    const { producer, store } = rig({}, { maxPendingItems: 10 });
+    await producer.open();
+    store.hold('push');
+    const others = names(7, 'other').map((item) => producer.push(item));
+    const first = producer.pushMany(names(4));
+    expect(producer.metrics().pendingItems).toBe(10);
+    expect(await producer.pushMany(names(2))).toMatchObject({ accepted: 0, refused: 2 });
+    await settle();
+    store.release('push');
+    expect(await first).toMatchObject({ accepted: 4, refused: 0 });
+    for (const result of await Promise.all(others)) expect(result).toMatchObject({ accepted: true });
+    expect(producer.metrics().refusedLocally.pending_full).toBe(2);
   });
 
   it('keeps a chunk whole while others push', async () => {

@@ -69,7 +69,11 @@ describe('push', () => {
     const pushes = Array.from({ length: 5 }, () => producer.push('12345'));
     const results = Promise.allSettled(pushes);
     await settle();
-    expect(producer.metrics()).toMatchObject({ pendingItems: 2, pendingBytes: 10, refusedLocally: { pending_full: 3 } });
+    expect(producer.metrics()).toMatchObject({
+      pendingItems: 2,
+      pendingBytes: 10,
+      refusedLocally: { pending_full: 3 },
+    });
     expect(await producer.pushMany(['12345', 'abc'])).toMatchObject({ accepted: 0, refused: 2 });
     answer();
     const tooLarge = { reason: { code: 'BP_ITEM_TOO_LARGE', bytes: 5 } };
