@@ -29,6 +29,14 @@ export interface StoreCallsOptions {
   readonly onBack?: (awayMs: number) => void;
 }
 
+/** How a call that goes unanswered is repeated until it is not. */
+interface Repetition {
+  /** Resolves when it is time. */
+  turn(): Promise<unknown>;
+  /** Redis knows the repetition by its token, and answers as it did to the first. */
+  readonly byToken: boolean;
+}
+
 /**
  * The calls of a producer to its store: who may call now, how long it may take, whether Redis answers at all, and what
  * happens to calls under way when the producer is closed.
@@ -78,7 +86,8 @@ export class StoreCalls {
   async open(hold = false, deadlineMs = this.#options.deadlineMs): Promise<void> {
     if (this.#opened) return;
     const { client } = this.#options;
-    await this.#track(() => client.open(this.#call(deadlineMs)), hold ? this.#pause : undefined);
+    const repetition = hold ? { turn: this.#pause, byToken: false } : undefined;
+    await this.#track(() => client.open(this.#call(deadlineMs)), repetition);
     this.#opened = true;
   }
 
@@ -144,13 +153,13 @@ export class StoreCalls {
   /** Held until it is answered, and never overtaken. */
   async #inTurn<Reply>(send: () => Promise<Reply>): Promise<Reply> {
     const place = this.#line.enter();
-    const untilTurn = async () => {
+    const turn = async () => {
       this.#line.hold(place);
       await this.#pause();
       await this.#line.turn(place);
     };
     try {
-      return await this.#track(send, untilTurn);
+      return await this.#track(send, { turn, byToken: true });
     } finally {
       this.#line.leave(place);
     }
@@ -162,9 +171,8 @@ export class StoreCalls {
     return { deadlineMs, signal: this.#stopping.signal };
   }
 
-  /** `untilRepeat`: it is repeated until it is answered, each time after that. */
-  async #track<Reply>(send: () => Promise<Reply>, untilRepeat?: () => Promise<unknown>): Promise<Reply> {
-    const running = this.#untilAnswered(send, untilRepeat);
+  async #track<Reply>(send: () => Promise<Reply>, repetition?: Repetition): Promise<Reply> {
+    const running = this.#untilAnswered(send, repetition);
     this.#running.add(running);
     try {
       return await running;
@@ -173,7 +181,7 @@ export class StoreCalls {
     }
   }
 
-  async #untilAnswered<Reply>(send: () => Promise<Reply>, untilRepeat?: () => Promise<unknown>): Promise<Reply> {
+  async #untilAnswered<Reply>(send: () => Promise<Reply>, repetition?: Repetition): Promise<Reply> {
     const { signal } = this.#stopping;
     let maySent = false;
     for (;;) {
@@ -185,13 +193,15 @@ export class StoreCalls {
         return reply;
       } catch (error) {
         if (signal.aborted) throw stopped(true, signal.reason);
-        if (maySent && error instanceof TokenExpiredError) throw recordGone(error);
-        if (!isSilence(error)) this.#heard();
-        else this.#unheard(error);
-        if (untilRepeat === undefined || !isSilence(error)) throw error;
-        maySent ||= error.outcome === 'unknown';
+        if (isSilence(error)) this.#unheard(error);
+        else this.#heard();
+        if (repetition === undefined) throw error;
+        if (isSilence(error)) maySent ||= error.outcome === 'unknown';
+        // Only the token tells what became of an earlier attempt, once Redis is not full any more.
+        else if (!maySent || !repetition.byToken) throw error;
+        else if (!(error instanceof StoreOutOfMemoryError)) throw leftOpen(error);
       }
-      await untilRepeat();
+      await repetition.turn();
     }
   }
 
@@ -225,10 +235,9 @@ function stopped(maySent: boolean, cause: unknown): StoreUnavailableError {
   return new StoreUnavailableError('The producer was closed before Redis answered.', { outcome, cause });
 }
 
-/** Not a first attempt: an earlier one may have been carried out before the record was lost. */
-function recordGone(cause: TokenExpiredError): StoreUnavailableError {
-  return new StoreUnavailableError('Redis lost the record of this call before it answered.', {
-    outcome: 'unknown',
-    cause,
-  });
+/** Not a first attempt: an earlier one may have been carried out, and this one does not tell. */
+function leftOpen(cause: unknown): StoreUnavailableError {
+  const why =
+    cause instanceof TokenExpiredError ? 'Redis lost the record of this call' : 'Redis refused to repeat this call';
+  return new StoreUnavailableError(`${why} before it answered.`, { outcome: 'unknown', cause });
 }

@@ -1,5 +1,6 @@
 import {
   ProtocolError,
+  StaleTokenError,
   StoreOutOfMemoryError,
   type StoreToken,
   StoreUnavailableError,
@@ -259,6 +260,40 @@ describe('onUnavailable hold', () => {
     const { producer, store } = rig({}, { onUnavailable: 'hold' });
     vi.spyOn(store, 'configure').mockRejectedValueOnce(away('not_sent'));
     expect(await producer.push('a')).toMatchObject({ accepted: true, heldMs: expect.any(Number) });
+  });
+
+  it('goes on when Redis is full by the time of the repetition: only the token tells what became of it', async () => {
+    const { producer, store } = rig({}, { onUnavailable: 'hold' });
+    await producer.open();
+    store.failNext('push', away('unknown'), { executed: true });
+    store.failNext('push', new StoreOutOfMemoryError(new Error('OOM')));
+    expect(await producer.push('a')).toMatchObject({ accepted: true, heldMs: expect.any(Number) });
+    expect(store.pushes()).toHaveLength(3);
+    expect((await producer.status()).size).toBe(1);
+  });
+
+  it('is refused when Redis is full and nothing was sent before', async () => {
+    const { producer, store } = rig({}, { onUnavailable: 'hold' });
+    await producer.open();
+    const cause = new StoreOutOfMemoryError(new Error('OOM'));
+    store.failNext('push', away('not_sent'));
+    store.failNext('push', cause);
+    expect(await producer.push('a')).toMatchObject({ accepted: false, reason: 'unavailable', cause });
+  });
+
+  it.each([
+    new ProtocolError('What?'),
+    new StaleTokenError({ session: 'x'.repeat(16), seq: 1 }),
+    new TokenExpiredError({ session: 'x'.repeat(16), seq: 1 }),
+  ])('ends as unknown when the repetition fails for good: $name', async (cause) => {
+    const { producer, store } = rig({}, { onUnavailable: 'hold' });
+    await producer.open();
+    store.failNext('push', away('unknown'), { executed: true });
+    store.failNext('push', cause);
+    const error = await thrown(producer.push('a'));
+    expect(error).toMatchObject({ code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown', token: { index: 0 }, cause });
+    expect(await producer.resolve(error?.token as PushToken)).toMatchObject({ admitted: true });
+    expect(producer.metrics()).toMatchObject({ unknown: 1, away: false });
   });
 
   it('ends with the producer', async () => {
