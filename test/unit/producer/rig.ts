@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { type BufferSpec, defineBuffer } from '@backpressure/core';
 import { BackpressureProducer, type ProducerOnlyOptions } from '@backpressure/producer';
-import { expect, onTestFinished } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 import { GatedStore } from './gated-store.js';
 import { Taker } from './taker.js';
+
+/** Fakes the time, but not the turns of the event loop. */
+export function fakeTime(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearTimeout', 'clearInterval', 'performance', 'Date'] });
+}
 
 type Spec = Partial<BufferSpec<unknown>>;
 type Options = ProducerOnlyOptions & { readonly deadlineMs?: number };
