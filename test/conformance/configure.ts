@@ -1,4 +1,7 @@
+import type { OnConfigMismatch } from '@backpressure/core/store';
 import { describe, expect } from 'vitest';
+import { type BackpressureOptions, parseOptions } from '../../packages/core/src/domain/config.js';
+import { configFields, statedFields } from '../../packages/core/src/domain/config-fields.js';
 import { type OpenStore, storeTest } from './rig.js';
 
 /** The limits live in the store (I5). */
@@ -83,12 +86,56 @@ export function describeConfigure(open: OpenStore): void {
       expect((await rig.store.config())?.config.maxBufferSize).toBe(8);
     });
 
-    test('a patch from an old version is a conflict', async ({ rig }) => {
+    test('changes at the same time all hold; the same again is none', async ({ rig }) => {
       await rig.declare();
-      await rig.patch({ sampleRate: 3 });
-      const request = { action: 'patch', fields: { sampleRate: '4' }, expectedVersion: 1 } as const;
-      expect(await rig.store.configure(request)).toEqual({ kind: 'conflict', version: 2 });
-      expect(await rig.patch({ sampleRate: 3 })).toEqual({ kind: 'ok', version: 2 });
+      const changes = [{ sampleRate: 3 }, { batchSize: 2 }, { maxAttempts: 7 }];
+      await Promise.all(changes.map((options) => rig.patch(options)));
+      expect(await rig.store.config()).toMatchObject({ version: 4, config: Object.assign({}, ...changes) });
+      expect(await rig.patch({ sampleRate: 3 })).toEqual({ kind: 'ok', version: 4 });
+    });
+
+    test.for([
+      ['lowWatermark', { highWatermark: 0.6 }, { lowWatermark: 0.7 }],
+      ['lowWatermark', { lowWatermark: 0.7 }, { highWatermark: 0.6 }],
+      ['hysteresis', { lowWatermark: 0.3 }, { hysteresis: 0.3 }],
+      ['maxBufferBytes', { maxItemBytes: 100 }, { maxBufferBytes: 99 }],
+      ['maxBatchSize', { batchSize: 5 }, { maxBatchSize: 4 }],
+      ['minFlushIntervalMs', { minFlushIntervalMs: 50 }, { maxFlushIntervalMs: 49 }],
+      ['leaseMs', { flushTimeoutMs: 9_000 }, { leaseMs: 9_000 }],
+      ['backoff.delayMs', { backoff: { delayMs: 50_000 } }, { backoff: { maxDelayMs: 49_999 } }],
+      ['breaker.cooldownMs', { breaker: { cooldownMs: 20_000 } }, { breaker: { maxCooldownMs: 19_999 } }],
+    ] satisfies [string, BackpressureOptions, BackpressureOptions][])(
+      'options that agree in each definition and not together are refused as %s, and nothing is written',
+      async ([option, first, second], { rig }) => {
+        const declare = (stated: BackpressureOptions, onConfigMismatch: OnConfigMismatch) =>
+          rig.store.configure({ action: 'declare', stated: statedFields(stated), complete, onConfigMismatch });
+        const complete = configFields(parseOptions(first).config);
+        await declare(first, 'error');
+        for (const mode of ['error', 'adopt', 'apply'] as const) {
+          await expect(declare(second, mode), mode).rejects.toMatchObject({ code: 'BP_CONFIG', faults: [{ option }] });
+        }
+        await expect(rig.patch(second)).rejects.toMatchObject({ code: 'BP_CONFIG', faults: [{ option }] });
+        expect(await rig.store.config()).toMatchObject({ version: 1, config: parseOptions(first).config });
+        expect(await declare(first, 'error')).toEqual({ kind: 'ok', version: 1 });
+      },
+    );
+
+    test('the refusal tells what is in force from what was given', async ({ rig }) => {
+      await rig.declareExactly({ highWatermark: 0.6 }, 'error');
+      await expect(rig.declareExactly({ lowWatermark: 0.7 }, 'error')).rejects.toThrow(
+        /^The definition of buffer ".*", with what is in force, is not valid:\n {2}lowWatermark: must be below highWatermark, which is 0.6 in force \(got 0.7\)$/,
+      );
+      await expect(rig.patch({ highWatermark: 0.4 })).rejects.toThrow(
+        /^The change of buffer ".*", with what is in force, is not valid:\n {2}lowWatermark: must be below highWatermark, which is 0.4 \(0.5 is its value in force\) \(got 0.5\)$/,
+      );
+    });
+
+    test('adopt takes what is declared of a rule, and leaves its own', async ({ rig }) => {
+      await rig.declareExactly({ highWatermark: 0.6, lowWatermark: 0.4 }, 'error');
+      expect(await rig.declareExactly({ highWatermark: 0.9, lowWatermark: 0.7 }, 'adopt')).toEqual({
+        kind: 'ok',
+        version: 1,
+      });
     });
 
     test('a new version is signalled', async ({ rig }) => {

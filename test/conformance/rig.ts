@@ -101,8 +101,7 @@ export class Rig {
 
   /** Changes options at run time. */
   async patch(options: BackpressureOptions): Promise<ConfigureReply> {
-    const expectedVersion = (await this.store.config())?.version ?? 0;
-    return this.store.configure({ action: 'patch', fields: statedFields(options), expectedVersion });
+    return this.store.configure({ action: 'patch', fields: statedFields(options) });
   }
 
   /** The first token of a new session. */

@@ -19,8 +19,7 @@ export class Operator {
   }
 
   async patch({ options }: Op<'patch'>): Promise<void> {
-    const expectedVersion = this.#stores.config.version;
-    const reply = await this.#stores.configure({ action: 'patch', fields: statedFields(options), expectedVersion });
+    const reply = await this.#stores.configure({ action: 'patch', fields: statedFields(options) });
     assert.equal(reply?.kind, 'ok');
   }
 

@@ -127,10 +127,10 @@ function gateOf([action, first, second]: readonly string[]): GateRequest {
   }
 }
 
-function configurationOf([action, mode = '', stated = '', ...flat]: readonly string[]): ConfigureRequest {
+function configurationOf([action, mode = '', _seal, stated = '', ...flat]: readonly string[]): ConfigureRequest {
   const pairs = Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] ?? '', flat[2 * i + 1] ?? ''] as const);
   const first = Object.fromEntries(pairs.slice(0, Number(stated)));
-  if (action === 'patch') return { action, fields: first, expectedVersion: Number(mode) };
+  if (action === 'patch') return { action, fields: first };
   const complete = Object.fromEntries(pairs.slice(Number(stated)));
   return { action: 'declare', stated: first, complete, onConfigMismatch: mode as 'error' | 'adopt' | 'apply' };
 }

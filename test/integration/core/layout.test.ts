@@ -78,7 +78,7 @@ function mutatingCalls(store: BufferStore, held: string): Readonly<Record<string
     redrive: () => store.redrive({ action: 'redrive' }),
     discard: () => store.redrive({ action: 'discard' }),
     repair: () => store.repair(),
-    patch: () => store.configure({ action: 'patch', fields: { maxBufferSize: '5' }, expectedVersion: 1 }),
+    patch: () => store.configure({ action: 'patch', fields: { maxBufferSize: '5' } }),
   };
 }
 

@@ -10,8 +10,8 @@ const commands = {
   async open({ buffer }) {
     await producer?.close();
     producer = new BackpressureProducer(defineBuffer(buffer), { connection });
-    await producer.open();
-    process.send?.({ kind: 'opened' });
+    const refusal = await producer.open().catch((error) => error.message);
+    process.send?.({ kind: 'opened', refusal });
   },
   async push({ items, each, timeoutMs }) {
     const options = timeoutMs === undefined ? {} : { timeoutMs };

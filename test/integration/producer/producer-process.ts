@@ -14,7 +14,8 @@ interface Work {
 }
 
 type Message =
-  | { readonly kind: 'opened' | 'pushing' }
+  | { readonly kind: 'opened'; readonly refusal?: string }
+  | { readonly kind: 'pushing' }
   | { readonly kind: 'pushed'; readonly results: PushItemResult[] };
 
 /** A producer in a process of its own; whoever starts it kills it. Runs the built packages. */
@@ -27,9 +28,10 @@ export class ProducerProcess {
     this.#exited = once(this.#child, 'exit');
   }
 
-  /** Opens a buffer, and closes the one that was open. */
+  /** Opens a buffer, and closes the one that was open. @throws Error with the message of what refused it */
   async open(buffer: BufferSpec<unknown>): Promise<void> {
-    await this.#ask('opened', { kind: 'open', buffer });
+    const { refusal } = await this.#ask('opened', { kind: 'open', buffer });
+    if (refusal !== undefined) throw new Error(refusal);
   }
 
   /** Resolves when the pushes have ended. */

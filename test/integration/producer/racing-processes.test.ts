@@ -68,3 +68,28 @@ it('eight racing processes evict exactly what they must', async () => {
   expect(Math.max(...sizes)).toBeLessThanOrEqual(500);
   expect(snapshot).toMatchObject({ maxSize: 500, vitals: { size: 500 }, counters: { evicted: { normal: 3_500 } } });
 });
+
+it('of racing definitions that are valid only each by itself, one is in force, and the other is told why not', async () => {
+  const definitions = [{ highWatermark: 0.6 }, { lowWatermark: 0.7 }];
+  const refusals = [
+    'highWatermark, which is 0.6 (0.7 is its value in force)',
+    'highWatermark, which is 0.6 in force (got 0.7)',
+  ];
+  for (let round = 0; round < 5; round++) {
+    const name = `race-${randomUUID()}`;
+    const store = openRedisStore(name, url);
+    onTestFinished(async () => {
+      await store.destroy();
+      await store.close();
+    });
+    const open = (process: ProducerProcess, p: number) => process.open({ name, ...definitions[p % 2] });
+    const ends = await Promise.allSettled(processes.map(open));
+    const opened = ends.map(({ status }) => status === 'fulfilled');
+    expect(opened).toEqual(opened.map((_, p) => (p % 2 === 0 ? opened[0] : !opened[0])));
+    for (const [p, end] of ends.entries()) {
+      if (end.status === 'rejected') expect(end.reason.message).toContain(refusals[p % 2]);
+    }
+    const { lowWatermark = 0, highWatermark = 0 } = (await store.config())?.config ?? {};
+    expect([lowWatermark, highWatermark]).toEqual(opened[0] ? [0.5, 0.6] : [0.7, 0.8]);
+  }
+});

@@ -45,7 +45,6 @@ describe('the record', () => {
     ['gate', descriptors.gateScript, { action: 'pause', intake: true, flush: false }],
     ['gate', descriptors.gateScript, { action: 'drain', timeoutMs: 500 }],
     ['gate', descriptors.gateScript, { action: 'resume' }],
-    ['configure', descriptors.configureScript, { action: 'patch', fields: { maxBufferSize: '7' }, expectedVersion: 3 }],
     [
       'settle',
       descriptors.settleScript,
@@ -83,17 +82,14 @@ describe('the record', () => {
     expect(await replayed(recordOf(name, token?.session ?? '', cut))).toEqual(request);
   });
 
-  it('turns a declaration back', async () => {
-    const definition = defineBuffer(bufferSpec(DEFAULT_OPTIONS));
-    const request = {
-      action: 'declare',
-      stated: statedFields(definition.stated),
-      complete: configFields(definition.config),
-      onConfigMismatch: 'error',
-    } as const;
-    expect(await replayed(recordOf('configure', '', descriptors.configureScript.encode(request).args))).toEqual(
-      request,
-    );
+  const { stated, config } = defineBuffer(bufferSpec(DEFAULT_OPTIONS));
+  const complete = configFields(config);
+  it.each([
+    { action: 'declare', stated: statedFields(stated), complete, onConfigMismatch: 'error' },
+    { action: 'patch', fields: { maxBufferSize: '7' } },
+  ] as const)('turns a $action back', async (request) => {
+    const { args } = descriptors.configureScript.encode({ request, seal: 'abc' });
+    expect(await replayed(recordOf('configure', '', args))).toEqual(request);
   });
 
   it('is written by every script that may write, under its own flags', () => {

@@ -187,11 +187,7 @@ describe('with bells', () => {
     rig.bells.ring.mockClear();
     await vi.advanceTimersByTimeAsync(100);
     expect(rig.bells.ring).not.toHaveBeenCalled();
-    await rig.store.configure({
-      action: 'patch',
-      fields: { maxFlushesPerSecond: '100' },
-      expectedVersion: (await rig.store.config())?.version ?? 0,
-    });
+    await rig.store.configure({ action: 'patch', fields: { maxFlushesPerSecond: '100' } });
     expect(rig.bells.ring).toHaveBeenCalledWith(1);
   });
 

@@ -59,7 +59,8 @@ describe('the options', () => {
     [{ maxBatchSize: 10 }, 'maxBatchSize'],
     [{ maxFlushIntervalMs: 10 }, 'minFlushIntervalMs'],
     [{ flushTimeoutMs: 15_000 }, 'leaseMs'],
-    [{ backoff: { delayMs: 90_000 } }, 'backoff'],
+    [{ backoff: { delayMs: 90_000 } }, 'backoff.delayMs'],
+    [{ breaker: { maxCooldownMs: 500 } }, 'breaker.cooldownMs'],
   ] satisfies [BackpressureOptions, string][])('have to agree with each other: %o', (options, option) => {
     expect(faultsOf(options).map((fault) => fault.option)).toEqual([option]);
   });

@@ -50,7 +50,7 @@ describe('push', () => {
   it('asks for the limit in force before it refuses the first item', async () => {
     const { producer, store, buffer } = rig({ maxItemBytes: 4 });
     await producer.open();
-    await store.configure({ action: 'patch', fields: { maxItemBytes: '8' }, expectedVersion: 1 });
+    await store.configure({ action: 'patch', fields: { maxItemBytes: '8' } });
     const late = new BackpressureProducer(buffer, { store });
     expect(await late.push('12345678')).toMatchObject({ accepted: true });
     await expect(late.push('123456789')).rejects.toBeInstanceOf(ItemTooLargeError);
@@ -91,7 +91,7 @@ describe('push', () => {
   it('follows a limit that was lowered meanwhile', async () => {
     const { producer, store } = rig({ maxItemBytes: 8 });
     await producer.push('12345678');
-    await store.configure({ action: 'patch', fields: { maxItemBytes: '4' }, expectedVersion: 1 });
+    await store.configure({ action: 'patch', fields: { maxItemBytes: '4' } });
     await expect(producer.push('12345')).rejects.toBeInstanceOf(ItemTooLargeError);
   });
 

@@ -38,7 +38,7 @@ describe('the command line of simulate', () => {
     [['--batch-size', '5000'], '--batch-size must be a whole number from 1 to 1000 (got 5000)'],
     [['--strategy', 'drop'], '--strategy must be one of block, drop_oldest, drop_newest, sample (got drop)'],
     [['--flush-timeout-ms', 'x'], '--flush-timeout-ms must be a whole number from 1 to 3600000 (got x)'],
-    [['--low-watermark', '0.9'], '--low-watermark must be below highWatermark, which is 0.8 (got 0.9)'],
+    [['--low-watermark', '0.9'], '--low-watermark must be below highWatermark, which is 0.8 by default (got 0.9)'],
     [['--burst-at', '5'], '--burst-at needs --burst (got 5)'],
     [['--disturb-for', '5'], '--disturb-for needs --slowdown, --servers-left or --error-share (got 5)'],
     [['--burst', '2', '--burst-at', '120'], '--burst-at must be below --duration, which is 120 (got 120)'],

@@ -3,9 +3,8 @@ import { BufferClient, type StoreOptions } from '../buffer/client.js';
 import type { BufferDefinition } from '../buffer/definition.js';
 import { awaitDrain, type DrainResult, parseDrainOptions } from '../buffer/drain.js';
 import { type BufferStatus, statusOf } from '../buffer/status.js';
-import { type BackpressureConfig, type BackpressureOptions, checkOptions, completeConfig } from '../domain/config.js';
+import { type BackpressureConfig, type BackpressureOptions, checkOptions } from '../domain/config.js';
 import { statedFields } from '../domain/config-fields.js';
-import { ProtocolError } from '../domain/errors.js';
 import type { Lane } from '../domain/lane.js';
 import type { CallOptions, DeadLetter, RedriveRequest, RepairReply, StoreEvent } from '../domain/store-port.js';
 import {
@@ -17,8 +16,6 @@ import {
   parseLettersOptions,
   parsePauseOptions,
 } from './admin-options.js';
-
-const MAX_PATCH_ATTEMPTS = 20;
 
 /** A dead letter as an operator sees it. */
 export interface DeadLetterEntry<T> {
@@ -54,7 +51,7 @@ export class BackpressureAdmin<T = unknown> {
   /** The configuration in force. */
   async config(): Promise<BackpressureConfig> {
     const budget = await this.#open();
-    return (await this.#client.store.config(budget.left))?.config ?? this.#client.config;
+    return this.#inForce(budget);
   }
 
   /**
@@ -64,17 +61,12 @@ export class BackpressureAdmin<T = unknown> {
    * @throws ConfigError that lists every fault; then nothing is changed
    */
   async configure(patch: BackpressureOptions): Promise<BackpressureConfig> {
-    const subject = `The change of buffer "${this.#client.definition.name}"`;
-    checkOptions(patch, subject);
-    const budget = await this.#open();
-    for (let attempt = 0; attempt < MAX_PATCH_ATTEMPTS; attempt++) {
-      const stored = await this.#client.store.config(budget.left);
-      if (stored === undefined) throw new ProtocolError(`Buffer "${this.#client.definition.name}" is not declared.`);
-      const config = completeConfig(merge(stored.config, patch), subject, patch);
-      const request = { action: 'patch', fields: statedFields(patch), expectedVersion: stored.version } as const;
-      if ((await this.#client.store.configure(request, budget.left)).kind === 'ok') return config;
-    }
-    throw new ProtocolError('Others keep changing the configuration; try again.');
+    checkOptions(patch, `The change of buffer "${this.#client.definition.name}"`);
+    const budget = this.#client.budget();
+    // Not opened: what is in force may have been spoilt, and this be what mends it.
+    await this.#client.declare(budget.left);
+    await this.#client.store.configure({ action: 'patch', fields: statedFields(patch) }, budget.left);
+    return this.#inForce(budget);
   }
 
   /** Pauses the intake, the flush, or both (the default) for the whole fleet, until `resume`. */
@@ -192,6 +184,10 @@ export class BackpressureAdmin<T = unknown> {
     return total;
   }
 
+  async #inForce(budget: CallBudget): Promise<BackpressureConfig> {
+    return (await this.#client.store.config(budget.left))?.config ?? this.#client.config;
+  }
+
   /** Opens the buffer, and returns what is left of the deadline for the rest. */
   async #open(): Promise<CallBudget> {
     const budget = this.#client.budget();
@@ -211,14 +207,4 @@ export class BackpressureAdmin<T = unknown> {
       return undefined;
     }
   }
-}
-
-function merge(config: BackpressureConfig, patch: BackpressureOptions): object {
-  const merged: Record<string, unknown> = { ...config };
-  for (const [option, value] of Object.entries(patch)) {
-    const old = merged[option];
-    const nested = typeof value === 'object' && value !== null && typeof old === 'object' && old !== null;
-    if (value !== undefined) merged[option] = nested ? { ...old, ...value } : value;
-  }
-  return merged;
 }

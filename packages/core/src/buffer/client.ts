@@ -62,6 +62,7 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
   #observedAtMs = 0;
   #state: BackpressureState = 'normal';
   #stateEpoch = 0;
+  #declaring: Promise<void> | undefined;
   #opening: Promise<void> | undefined;
   #subscribing: Promise<void> | undefined;
   #unsubscribe: (() => Promise<void>) | undefined;
@@ -118,6 +119,20 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
     return this.#opening;
   }
 
+  /**
+   * Declares the definition only. Called again it does nothing; after a failure it tries again.
+   *
+   * @throws ConfigMismatchError, StoreUnavailableError, ConfigError
+   */
+  async declare(call: CallOptions): Promise<void> {
+    this.#leaving.signal.throwIfAborted();
+    this.#declaring ??= this.#declare(this.#untilLeaving(call)).catch((error: unknown) => {
+      this.#declaring = undefined;
+      throw error;
+    });
+    return this.#declaring;
+  }
+
   /** Takes note of what a reply said. Older news than the last is ignored. */
   observe(vitals: Vitals): void {
     const last = this.#vitals;
@@ -168,7 +183,7 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
     return { ...call, signal: call.signal === undefined ? signal : AbortSignal.any([call.signal, signal]) };
   }
 
-  async #open(budget: CallBudget): Promise<void> {
+  async #declare(call: CallOptions): Promise<void> {
     const { definition, store } = this;
     const reply = await store.configure(
       {
@@ -177,9 +192,13 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
         complete: configFields(definition.config),
         onConfigMismatch: definition.onConfigMismatch,
       },
-      budget.left,
+      call,
     );
     if (reply.kind === 'mismatch') throw new ConfigMismatchError(definition.name, reply.mismatches);
+  }
+
+  async #open(budget: CallBudget): Promise<void> {
+    await this.declare(budget.left);
     await this.#readConfig(budget.left);
     await this.#subscribe(budget);
     await this.#beat(budget.left);

@@ -65,7 +65,8 @@ export function faultsOf(error: z.ZodError, input: unknown): ConfigFault[] {
   });
 }
 
-function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+/** What a path of own properties leads to; undefined where it ends too soon. */
+export function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   let value = input;
   for (const key of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;

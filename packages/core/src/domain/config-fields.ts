@@ -1,4 +1,5 @@
 import { type BackpressureConfig, type BackpressureOptions, completeConfig, DEFAULT_CONFIG } from './config.js';
+import type { Given } from './config-rules.js';
 
 /**
  * A configuration as it lies in the `config` hash: one field an option, nested options with a dot
@@ -26,8 +27,14 @@ export function statedFields(stated: BackpressureOptions): ConfigFields {
   const fields: Record<string, string> = {};
   for (const [option, value] of Object.entries(stated)) {
     if (value === undefined) continue;
-    if (!(option in NESTED)) fields[option] = fieldText(value);
-    else for (const [key, nested] of Object.entries(value as object)) fields[`${option}.${key}`] = fieldText(nested);
+    if (!(option in NESTED)) {
+      fields[option] = fieldText(value);
+      continue;
+    }
+    for (const [key, nested] of Object.entries(value as object)) {
+      // Only what has no default can be without a value.
+      if (nested !== undefined || !(option in DEFAULT_CONFIG)) fields[`${option}.${key}`] = fieldText(nested);
+    }
   }
   return fields;
 }
@@ -44,7 +51,11 @@ export function configFields(config: BackpressureConfig): ConfigFields {
  *
  * @throws ConfigError when what is stored is not valid.
  */
-export function configOfFields(fields: ConfigFields): BackpressureConfig {
+export function configOfFields(
+  fields: ConfigFields,
+  subject = 'The configuration in force',
+  given?: Given,
+): BackpressureConfig {
   const defaults = configFields(DEFAULT_CONFIG);
   const config: Record<string, unknown> = {};
   for (const name of CONFIG_FIELD_NAMES) {
@@ -54,7 +65,7 @@ export function configOfFields(fields: ConfigFields): BackpressureConfig {
     if (key === undefined) config[option] = fieldValue(name, text);
     else config[option] = { ...(config[option] as object | undefined), [key]: fieldValue(name, text) };
   }
-  return completeConfig(config, 'The configuration in Redis');
+  return completeConfig(config, subject, given);
 }
 
 function fieldText(value: unknown): string {

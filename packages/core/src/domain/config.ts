@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import { checkInput, oneOf, readOptions, wholeNumber } from './check-input.js';
-import { ConfigError, type ConfigFault } from './errors.js';
+import { faultsOf, oneOf, readOptions, valueAt, wholeNumber } from './check-input.js';
+import { type Given, ruleFaults } from './config-rules.js';
+import { ConfigError } from './errors.js';
 import { LANES } from './lane.js';
 
 /** The largest delay that Node's timers take, about 24.8 days. */
@@ -122,12 +123,12 @@ export const DEFAULT_CONFIG: BackpressureConfig = {
 };
 
 /**
- * Checks each option by itself; whether they agree with each other is for `completeConfig`.
+ * Checks options on their own: each by itself, and those of them that have to agree with each other.
  *
  * @throws ConfigError that lists every fault.
  */
 export function checkOptions(stated: unknown, subject: string): BackpressureOptions {
-  return checkInput(statedSchema, withoutUndefined(readOptions(stated, subject)), subject) as BackpressureOptions;
+  return check(statedSchema, definedIn(stated, subject), subject) as BackpressureOptions;
 }
 
 /**
@@ -139,62 +140,56 @@ export function parseOptions(
   stated: unknown,
   subject = 'The configuration',
 ): { stated: BackpressureOptions; config: BackpressureConfig } {
-  const options = checkOptions(stated, subject);
-  return { stated: options, config: completeConfig({ ...DEFAULT_CONFIG, ...options }, subject, options) };
+  const given = definedIn(stated, subject);
+  const isGiven = (option: string) => valueAt(given, option.split('.')) !== undefined;
+  const config = check(completeSchema, withDefaults(given), subject, { isGiven, otherwise: 'by default' });
+  const options = Object.keys(given as object).map((option) => [option, config[option as keyof BackpressureConfig]]);
+  return { stated: Object.fromEntries(options) as BackpressureOptions, config };
 }
 
 /**
- * Checks that the options agree with each other.
+ * Checks a whole configuration.
  *
  * @throws ConfigError that lists every fault.
  */
-export function completeConfig(config: unknown, subject: string, given: unknown = config): BackpressureConfig {
-  const complete = checkInput(completeSchema, withoutUndefined(config), subject);
-  const faults = crossFaults(complete);
-  if (faults.length > 0) throw new ConfigError(subject, attribute(faults, given));
-  return complete;
+export function completeConfig(config: unknown, subject: string, given?: Given): BackpressureConfig {
+  return check(completeSchema, definedIn(config, subject), subject, given);
 }
 
-function crossFaults(config: BackpressureConfig): ConfigFault[] {
-  const faults: ConfigFault[] = [];
-  const rule = (holds: boolean, option: keyof BackpressureConfig, message: string) => {
-    if (!holds) faults.push({ option, message, received: config[option] });
-  };
-  const c = config;
-  rule(c.lowWatermark < c.highWatermark, 'lowWatermark', `must be below highWatermark, which is ${c.highWatermark}`);
-  rule(c.hysteresis < c.lowWatermark, 'hysteresis', `must be below lowWatermark, which is ${c.lowWatermark}`);
-  rule(
-    c.maxBufferBytes === undefined || c.maxBufferBytes >= c.maxItemBytes,
-    'maxBufferBytes',
-    `must be at least maxItemBytes, which is ${c.maxItemBytes}`,
-  );
-  rule(
-    c.maxBatchSize === undefined || c.maxBatchSize >= c.batchSize,
-    'maxBatchSize',
-    `must be at least batchSize, which is ${c.batchSize}`,
-  );
-  rule(
-    c.minFlushIntervalMs <= c.maxFlushIntervalMs,
-    'minFlushIntervalMs',
-    `must be at most maxFlushIntervalMs, which is ${c.maxFlushIntervalMs}`,
-  );
-  rule(c.leaseMs > c.flushTimeoutMs, 'leaseMs', `must be above flushTimeoutMs, which is ${c.flushTimeoutMs}`);
-  rule(c.backoff.delayMs <= c.backoff.maxDelayMs, 'backoff', 'delayMs must be at most maxDelayMs');
-  rule(c.breaker.cooldownMs <= c.breaker.maxCooldownMs, 'breaker', 'cooldownMs must be at most maxCooldownMs');
-  return faults;
+/** Options that are not valid by themselves break no rule with others: what they should have been is not known. */
+function check<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+  subject: string,
+  given: Given = { isGiven: () => true, otherwise: 'by default' },
+): z.output<Schema> {
+  const parsed = schema.safeParse(input);
+  const faults = parsed.success ? [] : faultsOf(parsed.error, input);
+  const faulty = new Set(faults.map(({ option }) => option.split('.')[0]));
+  const sound = isRecord(input) ? Object.entries(input).filter(([option]) => !faulty.has(option)) : [];
+  faults.push(...ruleFaults(Object.fromEntries(sound), given));
+  if (!parsed.success || faults.length > 0) throw new ConfigError(subject, faults);
+  return parsed.data;
 }
 
-/** Where a rule over two options is broken and only the other one was given, the fault is still named where it shows. */
-function attribute(faults: readonly ConfigFault[], given: unknown): ConfigFault[] {
-  const stated = new Set(Object.keys(typeof given === 'object' && given !== null ? given : {}));
-  return faults.map((fault) =>
-    stated.has(fault.option)
-      ? fault
-      : { ...fault, message: `${fault.message} (its default is ${String(fault.received)})` },
-  );
+/** A copy without what is undefined, in nested options neither. */
+function definedIn(value: unknown, subject: string, depth = 1): unknown {
+  const read = readOptions(value, subject);
+  if (!isRecord(read)) return read;
+  const defined = Object.entries(read).filter(([, entry]) => entry !== undefined);
+  if (depth === 0) return Object.fromEntries(defined);
+  return Object.fromEntries(defined.map(([option, entry]) => [option, definedIn(entry, subject, depth - 1)]));
 }
 
-function withoutUndefined(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined));
+function withDefaults(given: unknown): unknown {
+  if (!isRecord(given)) return given;
+  const nested = Object.entries(given).map(([option, entry]) => {
+    const defaults: unknown = DEFAULT_CONFIG[option as keyof BackpressureConfig];
+    return [option, isRecord(entry) && isRecord(defaults) ? { ...defaults, ...entry } : entry];
+  });
+  return { ...DEFAULT_CONFIG, ...Object.fromEntries(nested) };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

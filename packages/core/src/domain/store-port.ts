@@ -17,7 +17,11 @@ import type { BackpressureState } from './state.js';
 export interface BufferStore {
   readonly name: string;
 
-  /** Declares what a definition states, or changes options at run time. */
+  /**
+   * Declares what a definition states, or changes options at run time. What would be in force is checked as a whole.
+   *
+   * @throws ConfigError when it is not valid; then nothing is changed
+   */
   configure(request: ConfigureRequest, call?: CallOptions): Promise<ConfigureReply>;
   /** The configuration in force; undefined when nobody has declared one, or somebody else has spoilt it. */
   config(call?: CallOptions): Promise<StoredConfig | undefined>;
@@ -286,13 +290,12 @@ export type ConfigureRequest =
       readonly complete: ConfigFields;
       readonly onConfigMismatch: OnConfigMismatch;
     }
-  /** Changes options for all. Refused (`conflict`) unless the version is still this one. */
-  | { readonly action: 'patch'; readonly fields: ConfigFields; readonly expectedVersion: number };
+  /** Changes options for all. */
+  | { readonly action: 'patch'; readonly fields: ConfigFields };
 
 export type ConfigureReply =
   | { readonly kind: 'ok'; readonly version: number }
-  | { readonly kind: 'mismatch'; readonly mismatches: readonly ConfigMismatch[] }
-  | { readonly kind: 'conflict'; readonly version: number };
+  | { readonly kind: 'mismatch'; readonly mismatches: readonly ConfigMismatch[] };
 
 export interface StoredConfig {
   readonly version: number;

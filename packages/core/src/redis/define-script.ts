@@ -113,3 +113,10 @@ export function tagged<const Tags extends readonly [string, ...string[]], Rest>(
     .transform((flat) => [flat[0], flat.slice(1, 1 + VITALS_COUNT), flat.slice(1 + VITALS_COUNT)])
     .pipe(z.tuple([z.enum(tags), z.tuple(VITALS).transform(toVitals), rest]));
 }
+
+/** Names and values in turn, as Redis lists a hash. */
+export function pairsOf(flat: readonly string[]): Record<string, string> {
+  const fields: Record<string, string> = {};
+  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] ?? ''] = flat[i + 1] ?? '';
+  return fields;
+}

@@ -1,9 +1,10 @@
+import { checkChange } from '../domain/check-change.js';
 import { configOfFields } from '../domain/config-fields.js';
 import { ConfigError, ProtocolError, StoreOutOfMemoryError, type StoreToken } from '../domain/errors.js';
 import type * as port from '../domain/store-port.js';
 import { aboutToken, isReply } from './call-failure.js';
 import { Deadline } from './deadline.js';
-import type { ScriptDescriptor } from './define-script.js';
+import { pairsOf, type ScriptDescriptor } from './define-script.js';
 import { BufferKeys } from './keys.js';
 import { readDeadLetters, readEvents } from './read-streams.js';
 import type { LinkCall, RedisLink, Script } from './redis-link.js';
@@ -14,6 +15,8 @@ import type { StoreSettings } from './store-options.js';
 
 /** A buffer that vanishes again while it is being declared again is given up after so many times. */
 const MAX_DECLARATIONS = 3;
+/** What others change while it is being checked is checked again, so many times. */
+const MAX_CHECKS = 20;
 
 /** Sends one script of the store. */
 type SendScript<Answer> = (
@@ -45,17 +48,20 @@ export class RedisStore implements port.BufferStore {
   }
 
   async configure(request: port.ConfigureRequest, call?: port.CallOptions): Promise<port.ConfigureReply> {
-    const reply = await this.#run(descriptors.configureScript, request, call);
+    const reply = await this.#configure(request, this.#call(call));
     if (request.action === 'declare' && reply.kind === 'ok') this.#declaration = request;
     return reply;
   }
 
   async config(call: port.CallOptions = {}): Promise<port.StoredConfig | undefined> {
     const flat = (await this.#read('hgetall', 'config', [], call)) as string[];
-    const fields = Array.isArray(flat) ? pairs(flat) : (flat as Record<string, string>);
+    const fields = Array.isArray(flat) ? pairsOf(flat) : (flat as Record<string, string>);
     const version = Number(fields.version);
     // What is no number was written by somebody else, and is declared anew.
-    return version > 0 && Number.isSafeInteger(version) ? { version, config: configOfFields(fields) } : undefined;
+    const subject = `The configuration of buffer "${this.name}" in Redis`;
+    return version > 0 && Number.isSafeInteger(version)
+      ? { version, config: configOfFields(fields, subject) }
+      : undefined;
   }
 
   async push(request: port.PushRequest, call?: port.CallOptions): Promise<port.PushReply> {
@@ -165,6 +171,20 @@ export class RedisStore implements port.BufferStore {
     this.#settings.onWarning(warning);
   }
 
+  /** Only what was found valid as a whole is put in force (I5); what that is the script tells, and keeps to. */
+  async #configure(request: port.ConfigureRequest, call: LinkCall): Promise<port.ConfigureReply> {
+    if (request.action === 'declare') checkChange(this.name, request, request.complete);
+    const { configureScript } = descriptors;
+    let seal = '';
+    for (let checks = 0; checks < MAX_CHECKS; checks++) {
+      const reply = configureScript.decode(await this.#send(configureScript, { request, seal }, call, this.#evaluate));
+      if (reply.kind !== 'unchecked') return reply;
+      checkChange(this.name, request, reply.whole);
+      seal = reply.seal;
+    }
+    throw new ProtocolError('Others keep changing the configuration; try again.');
+  }
+
   async #run<Request, Reply>(
     descriptor: ScriptDescriptor<Request, Reply>,
     request: Request,
@@ -253,10 +273,13 @@ export class RedisStore implements port.BufferStore {
 
   /**
    * Redis came back empty: what the buffer held is gone with its memory. Several may find so at the same time, and
-   * declare the same; one that states other limits than the first is not heard, as the buffer goes on either way.
+   * declare the same; one that states other limits than the first, or such as don't agree with them, is not heard, as
+   * the buffer goes on either way.
    */
   async #declareAgain(declaration: port.ConfigureRequest, call: LinkCall): Promise<void> {
-    await this.#send(descriptors.configureScript, declaration, call, this.#evaluate);
+    await this.#configure(declaration, call).catch((error: unknown) => {
+      if (!(error instanceof ConfigError)) throw error;
+    });
     const message = `Redis had lost buffer "${this.name}" with all that it held; it was declared again.`;
     this.#settings.onWarning({ code: 'buffer_reset', message });
   }
@@ -270,10 +293,4 @@ function nearlyFull(headroom: number): Error {
   return new Error(
     `Redis uses more than ${Math.round((1 - headroom) * 100)} % of its maxmemory (option memoryHeadroom).`,
   );
-}
-
-function pairs(flat: readonly string[]): Record<string, string> {
-  const fields: Record<string, string> = {};
-  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] ?? ''] = flat[i + 1] ?? '';
-  return fields;
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { ConfigFields } from '../domain/config-fields.js';
 import { decodeRecord, encodeOffer, type ItemRecord } from '../domain/item-record.js';
 import type {
   BatchSettlement,
@@ -17,7 +18,7 @@ import type {
   UnfinishedSettlement,
 } from '../domain/store-port.js';
 import { NO_BATCH_REASONS } from '../domain/store-port.js';
-import { defineScript, tagged, whole } from './define-script.js';
+import { defineScript, pairsOf, tagged, whole } from './define-script.js';
 import { scripts } from './scripts.generated.js';
 
 const WAITS = { never: 'n', enqueue: 'e', held: 'h' } as const;
@@ -252,15 +253,28 @@ export const redriveScript = defineScript({
   })),
 });
 
+/** What would be in force, for the caller to check; nothing was written. `seal` names exactly that. */
+interface UncheckedReply {
+  readonly kind: 'unchecked';
+  readonly seal: string;
+  readonly whole: ConfigFields;
+}
+
 export const configureScript = defineScript({
   script: scripts.configure,
   bufferKeys: true,
   keys: [],
-  args: ['action', 'onMismatch', 'stated', 'pairs'],
-  encode: (request: ConfigureRequest) => ({ keys: [], args: configureArgs(request) }),
+  args: ['action', 'onMismatch', 'seal', 'stated', 'pairs'],
+  // `seal`: of the whole that was found valid; nothing else is put in force.
+  encode: ({ request, seal }: { readonly request: ConfigureRequest; readonly seal: string }) => ({
+    keys: [],
+    args: configureArgs(request, seal),
+  }),
   reply: z.union([
     z.tuple([z.literal('ok'), whole]).transform(([kind, version]): ConfigureReply => ({ kind, version })),
-    z.tuple([z.literal('conflict'), whole]).transform(([kind, version]): ConfigureReply => ({ kind, version })),
+    z
+      .tuple([z.literal('unchecked'), z.string()], z.string())
+      .transform(([kind, seal, ...flat]): UncheckedReply => ({ kind, seal, whole: pairsOf(flat) })),
     z.tuple([z.literal('mismatch')], z.string()).transform(([kind, ...flat]): ConfigureReply => {
       const mismatches = [];
       for (let i = 0; i + 2 < flat.length; i += 3) {
@@ -271,12 +285,12 @@ export const configureScript = defineScript({
   ]),
 });
 
-function configureArgs(request: ConfigureRequest): (string | number)[] {
+function configureArgs(request: ConfigureRequest, seal: string): (string | number)[] {
   if (request.action === 'patch') {
     const pairs = Object.entries(request.fields);
-    return ['patch', request.expectedVersion, pairs.length, ...pairs.flat()];
+    return ['patch', '', seal, pairs.length, ...pairs.flat()];
   }
   const stated = Object.entries(request.stated);
   const complete = Object.entries(request.complete);
-  return ['declare', request.onConfigMismatch, stated.length, ...stated.flat(), ...complete.flat()];
+  return ['declare', request.onConfigMismatch, seal, stated.length, ...stated.flat(), ...complete.flat()];
 }

@@ -1,5 +1,6 @@
+import { checkChange } from '../domain/check-change.js';
 import type { BackpressureConfig } from '../domain/config.js';
-import { type ConfigFields, configOfFields } from '../domain/config-fields.js';
+import type { ConfigFields } from '../domain/config-fields.js';
 import type { ConfigMismatch } from '../domain/errors.js';
 import type { ConfigureReply, ConfigureRequest } from '../domain/store-port.js';
 
@@ -8,6 +9,7 @@ type Patch = Extract<ConfigureRequest, { action: 'patch' }>;
 
 /** What is declared, what is in force, and which options were changed at run time (I5). */
 export class ConfigBook {
+  readonly #name: string;
   #declared: ConfigFields;
   #effective: ConfigFields;
   #patched: ReadonlySet<string> = new Set();
@@ -15,10 +17,11 @@ export class ConfigBook {
   #version = 1;
 
   /** @throws ConfigError when the first declaration is not valid. */
-  constructor(first: Declaration) {
+  constructor(name: string, first: Declaration) {
+    this.#name = name;
     this.#declared = { ...first.stated };
     this.#effective = { ...first.complete };
-    this.#config = configOfFields(this.#effective);
+    this.#config = checkChange(name, first, this.#effective);
   }
 
   get config(): BackpressureConfig {
@@ -35,7 +38,8 @@ export class ConfigBook {
     return request.action === 'patch' ? this.#patch(request) : this.#declare(request);
   }
 
-  #declare({ stated, onConfigMismatch }: Declaration): ConfigureReply {
+  #declare(request: Declaration): ConfigureReply {
+    const { stated, onConfigMismatch } = request;
     const mismatches: ConfigMismatch[] = [];
     const effective: Record<string, string> = { ...this.#effective };
     const declared: Record<string, string> = { ...this.#declared };
@@ -51,23 +55,22 @@ export class ConfigBook {
       if (!patched.has(option)) effective[option] = text;
     }
     if (onConfigMismatch === 'error' && mismatches.length > 0) return { kind: 'mismatch', mismatches };
-    this.#put(effective);
+    this.#put(effective, request);
     this.#declared = declared;
     this.#patched = patched;
     return { kind: 'ok', version: this.#version };
   }
 
-  #patch({ fields, expectedVersion }: Patch): ConfigureReply {
-    if (expectedVersion !== this.#version) return { kind: 'conflict', version: this.#version };
-    this.#put({ ...this.#effective, ...fields });
-    this.#patched = new Set([...this.#patched, ...Object.keys(fields)]);
+  #patch(request: Patch): ConfigureReply {
+    this.#put({ ...this.#effective, ...request.fields }, request);
+    this.#patched = new Set([...this.#patched, ...Object.keys(request.fields)]);
     return { kind: 'ok', version: this.#version };
   }
 
-  #put(effective: ConfigFields): void {
+  #put(effective: ConfigFields, request: ConfigureRequest): void {
     const changed = Object.entries(effective).some(([option, text]) => this.#effective[option] !== text);
     if (!changed) return;
-    this.#config = configOfFields(effective);
+    this.#config = checkChange(this.#name, request, effective);
     this.#effective = effective;
     this.#version++;
   }

@@ -60,8 +60,12 @@ export interface Ledger {
 }
 
 /** @throws ConfigError when what is declared is not valid. */
-export function openLedger(declaration: Extract<ConfigureRequest, { action: 'declare' }>, nowMs: number): Ledger {
-  const configBook = new ConfigBook(declaration);
+export function openLedger(
+  name: string,
+  declaration: Extract<ConfigureRequest, { action: 'declare' }>,
+  nowMs: number,
+): Ledger {
+  const configBook = new ConfigBook(name, declaration);
   return {
     configBook,
     ready: new ReadyLanes(),

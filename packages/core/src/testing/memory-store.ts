@@ -63,12 +63,11 @@ export class MemoryStore implements BufferStore {
     this.#now = options.now ?? Date.now;
   }
 
-  /** @throws ConfigError when what would be in force is not valid; nothing is changed then. */
   async configure(request: ConfigureRequest): Promise<ConfigureReply> {
     this.#refuseIfClosed();
     if (this.#ledger !== undefined || request.action === 'patch')
       return this.#carryOut((step) => configure(step, request));
-    this.#ledger = openLedger(request, this.#now());
+    this.#ledger = openLedger(this.name, request, this.#now());
     return this.#carryOut((step) => {
       enforceConfig(step);
       return { kind: 'ok', version: step.ledger.configBook.version };

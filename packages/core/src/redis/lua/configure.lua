@@ -2,12 +2,14 @@
 --- configure - declares what a definition states, or changes options at run time, for the whole fleet.
 -- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
 -- ARGV[1] action declare or patch
--- ARGV[2] onMismatch for declare: error, adopt or apply; for patch: the version it was made from
--- ARGV[3] stated how many pairs of ARGV[4..] are stated (declare) or patched (patch)
--- ARGV[4..] pairs option, value: the stated ones, then (declare) the whole configuration for a new buffer
+-- ARGV[2] onMismatch for declare: error, adopt or apply
+-- ARGV[3] seal of the whole that the caller found valid; empty: none yet
+-- ARGV[4] stated how many pairs of ARGV[5..] are stated (declare) or patched (patch)
+-- ARGV[5..] pairs option, value: the stated ones, then (declare) the whole configuration for a new buffer, which is valid
 -- Returns {'ok', version}
 -- Returns {'mismatch', option, declared, stated, ...}: nothing was written
--- Returns {'conflict', version}: somebody else changed it in between, nothing was written
+-- Returns {'unchecked', seal, option, value, ...}: the whole that would be in force is not the one that was sealed, nothing
+-- was written; whether it is valid is for the caller to decide, who then asks again with its seal
 -- Errors BP_LAYOUT, BP_BAD_CONFIG, BP_NOT_DECLARED (patch of a buffer that nobody declared)
 -- A limit of NaN would be no limit at all: a value that looks like one is refused here too
 -- Holds I5 one limit, I7 (a consumer must be able to start, and to drain, on a full Redis)
@@ -22,8 +24,9 @@
 local config_key = KEYS[1]
 local action = ARGV[1]
 local on_mismatch = ARGV[2]
-local stated = tonumber(ARGV[3])
-local FIRST_PAIR = 4
+local seal = ARGV[3]
+local stated = tonumber(ARGV[4])
+local FIRST_PAIR = 5
 
 local stored = {}
 local flat = redis.call('HGETALL', config_key)
@@ -35,7 +38,7 @@ local sound = compiled and whole_number(stored.version)
 local version = whole_number(stored.version) or (compiled and compiled.version) or 0
 local algorithm = stored['control.algorithm']
 local writes, deletes = {}, {}
-local changed = false
+local changed, created = false, false
 
 local function write(field, value)
   writes[#writes + 1] = field
@@ -58,6 +61,23 @@ local function create()
   each_stated(function(option, value) write('declared:' .. option, value) end)
   write('layout', LAYOUT)
   changed = true
+end
+
+-- Names exactly the options that `stored` would put in force; and these, for who has not seen them yet.
+local OWN_FIELDS = { version = true, layout = true, compiled = true }
+local function sealed()
+  local options, reply = {}, { 'unchecked' }
+  for field in pairs(stored) do
+    if not OWN_FIELDS[field] and not string.find(field, ':', 1, true) then options[#options + 1] = field end
+  end
+  table.sort(options)
+  for _, option in ipairs(options) do
+    reply[#reply + 1] = option
+    reply[#reply + 1] = stored[option]
+  end
+  local found = redis.sha1hex(table.concat(reply, '\0'))
+  table.insert(reply, 2, found)
+  return found, reply
 end
 
 local function mismatches()
@@ -113,13 +133,17 @@ if action == 'declare' then
     declare()
   else
     create()
+    created = true
   end
 elseif action == 'patch' then
   if version == 0 then return NOT_DECLARED end
-  if version ~= tonumber(on_mismatch) then return { 'conflict', version } end
   patch()
 else
   return redis.error_reply('BP_BAD_CONFIG unknown action')
+end
+if changed and not created then
+  local found, reply = sealed()
+  if found ~= seal then return reply end
 end
 if changed then
   version = version + 1
