@@ -95,7 +95,7 @@ const DISAGREEING_OPTIONS: readonly (readonly [option: string, options: object])
   ['maxBatchSize', { maxBatchSize: 5 }],
   ['minFlushIntervalMs', { minFlushIntervalMs: 30_001 }],
   ['leaseMs', { leaseMs: 10_000 }],
-  ['backoff', { backoff: { delayMs: 90_000 } }],
+  ['backoff.delayMs', { backoff: { delayMs: 90_000 } }],
 ];
 const NESTED_OPTIONS: readonly (readonly [option: string, options: object])[] = [
   ['backoff.type', { backoff: { type: 'linear' } }],

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { BackpressureConsumer, type ConsumerEvents } from '@backpressure/consumer';
+import { BackpressureConsumer, type ConsumerEvents, type ConsumerOptions } from '@backpressure/consumer';
 import {
   type BackpressureState,
   type BufferDefinition,
   type BufferSpec,
   type BufferStatus,
   ConfigError,
+  type ConfigFault,
   type ConnectionInput,
   defineBuffer,
   type FlushFunction,
@@ -73,19 +74,14 @@ export class BackpressureController<T = unknown> extends EventEmitter<Controller
    */
   constructor(flush: FlushFunction<T>, options: ControllerOptions<T> = {}) {
     super();
-    const { name, connection, concurrency = 1, ...spec } = readSpec(options);
-    if (connection !== undefined && name === undefined) {
-      const fault = {
-        option: 'name',
-        message: 'is needed with a connection: it names the shared buffer',
-        received: name,
-      };
-      throw new ConfigError('The controller', [fault]);
-    }
-    this.#buffer = defineBuffer<T>({ ...spec, name: name ?? `local-${randomUUID()}` } as BufferSpec<T>);
-    this.#store = connection === undefined ? new MemoryStore(this.#buffer.name) : undefined;
+    const given = readSpec(options);
+    const { name = `local-${randomUUID()}`, connection, concurrency = 1, ...stated } = given;
+    this.#store = connection === undefined ? new MemoryStore(name) : undefined;
     const place = connection === undefined ? { store: this.#store as MemoryStore } : { connection };
-    this.#consumer = new BackpressureConsumer<T>(this.#buffer, flush, { ...place, concurrency });
+    const spec = { ...stated, name } as BufferSpec<T>;
+    const { buffer, consumer } = makeParts(spec, flush, { ...place, concurrency }, nameFaults(given));
+    this.#buffer = buffer;
+    this.#consumer = consumer;
     this.#producer = new BackpressureProducer<T>(this.#buffer, place);
     this.#listen();
   }
@@ -215,4 +211,34 @@ function readSpec<T>(options: ControllerOptions<T>): ControllerOptions<T> {
   if (typeof spec === 'object' && spec !== null) return spec;
   const fault = { option: '(the whole)', message: 'must be an object of options', received: options };
   throw new ConfigError('The controller', [fault]);
+}
+
+function nameFaults({ name, connection }: { readonly name?: unknown; readonly connection?: unknown }): ConfigFault[] {
+  if (connection === undefined || name !== undefined) return [];
+  return [{ option: 'name', message: 'is needed with a connection: it names the shared buffer', received: name }];
+}
+
+/** @throws ConfigError that lists the faults of the definition, of the consumer, and those `found` before */
+function makeParts<T>(
+  spec: BufferSpec<T>,
+  flush: FlushFunction<T>,
+  options: ConsumerOptions,
+  found: readonly ConfigFault[],
+) {
+  const faults = [...found];
+  const attempt = <R>(make: () => R): R | undefined => {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      faults.push(...error.faults.filter(({ option }) => option !== 'buffer'));
+      return undefined;
+    }
+  };
+  const buffer = attempt(() => defineBuffer<T>(spec));
+  // Without a definition there is no consumer either, and what else is wrong with it is told all the same.
+  const sound = faults.length === 0 ? buffer : undefined;
+  const consumer = attempt(() => new BackpressureConsumer<T>(sound as BufferDefinition<T>, flush, options));
+  if (buffer === undefined || consumer === undefined) throw new ConfigError('The controller', faults);
+  return { buffer, consumer };
 }

@@ -1,19 +1,5 @@
-import {
-  type BufferDefinition,
-  ConfigError,
-  type ConfigFault,
-  type FlushFunction,
-  type StoreOptions,
-} from '@backpressure/core';
-import {
-  clientShape,
-  definitionFaults,
-  faultsOf,
-  parseCloseTime,
-  placeFaults,
-  readOptions,
-  wholeNumber,
-} from '@backpressure/core/store';
+import type { BufferDefinition, FlushFunction, StoreOptions } from '@backpressure/core';
+import { checkClient, clientShape, parseCloseTime, wholeNumber } from '@backpressure/core/store';
 import * as z from 'zod';
 
 /** Options of a consumer process; none of them is compared with those of other processes. */
@@ -53,20 +39,11 @@ const optionsSchema = z.strictObject(
 export function parseConsumer<T>(
   buffer: BufferDefinition<T>,
   flush: FlushFunction<T>,
-  given: ConsumerOptions,
+  options: ConsumerOptions,
 ): ConsumerSettings {
-  const options = readOptions(given, 'The consumer');
-  const parsed = optionsSchema.safeParse(options);
-  const faults: ConfigFault[] = [
-    ...definitionFaults(buffer),
-    ...(typeof flush === 'function' ? [] : [{ option: 'flush', message: 'must be a function', received: flush }]),
-    ...(parsed.success ? [] : faultsOf(parsed.error, options)),
-  ];
-  if (typeof options === 'object' && options !== null) faults.push(...placeFaults(options));
-  if (faults.length > 0 || !parsed.success) {
-    throw new ConfigError(`The consumer of buffer "${String(buffer?.name)}"`, faults);
-  }
-  return { concurrency: parsed.data.concurrency, sliceMs: parsed.data.sliceMs };
+  const idle = typeof flush === 'function' ? [] : [{ option: 'flush', message: 'must be a function', received: flush }];
+  const { concurrency, sliceMs } = checkClient('consumer', optionsSchema, buffer, options, idle);
+  return { concurrency, sliceMs };
 }
 
 /** @throws ConfigError */

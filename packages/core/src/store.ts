@@ -1,10 +1,10 @@
 // For the sibling packages and for those who write a store of their own: not needed to use the library.
-export { clientShape, definitionFaults, parseCloseTime, placeFaults } from './buffer/check-client.js';
+export { checkClient, clientShape, parseCloseTime } from './buffer/check-client.js';
 export { BufferClient, type StoreOptions } from './buffer/client.js';
 export { awaitDrain, type DrainResult, parseDrainOptions } from './buffer/drain.js';
 export { batchId, sessionId } from './buffer/ids.js';
 export { Patience } from './buffer/patience.js';
-export { checkInput, faultsOf, flag, oneOf, readOptions, wholeNumber } from './domain/check-input.js';
+export { checkInput, flag, oneOf, readOptions, wholeNumber } from './domain/check-input.js';
 export { causeOf, type FlushEnd, settlementOf } from './domain/flush.js';
 export { type ItemRecord, itemId, MAX_CHUNK_ITEMS } from './domain/item-record.js';
 export { nextState, utilizationOf } from './domain/state.js';

@@ -13,13 +13,12 @@ import { DEFAULT_RETRY_AFTER_MS, lastView, type PushToken, refusal, timeToRoomMs
 import type { ProducerEvents } from './producer-events.js';
 import { newTally, type ProducerMetrics } from './producer-metrics.js';
 import {
-  checkDefinition,
   checkIterable,
   type ProducerOptions,
   type ProducerSettings,
   type PushOptions,
   parseCloseOptions,
-  parseProducerOptions,
+  parseProducer,
   parsePushOptions,
   parseStreamOptions,
   parseToken,
@@ -61,8 +60,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   /** Does no I/O: it connects with the first call. @throws ConfigError that lists every fault */
   constructor(buffer: BufferDefinition<T>, options: ProducerOptions) {
     super();
-    checkDefinition(buffer);
-    this.#settings = parseProducerOptions(buffer.name, options);
+    this.#settings = parseProducer(buffer, options);
     const client = new BufferClient(buffer, options, { role: 'producer', slots: 0 });
     this.#client = client;
     this.#engine = new PushEngine({

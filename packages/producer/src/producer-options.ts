@@ -1,5 +1,5 @@
 import { ConfigError, LANES, type Lane, type StoreOptions } from '@backpressure/core';
-import { checkInput, clientShape, definitionFaults, oneOf, placeFaults, wholeNumber } from '@backpressure/core/store';
+import { checkClient, checkInput, clientShape, oneOf, wholeNumber } from '@backpressure/core/store';
 import * as z from 'zod';
 
 /** What a push does when Redis gives no answer within the deadline. */
@@ -70,7 +70,6 @@ const MAX_TIMER_MS = 2_147_483_647;
 const settingsSchema = z.strictObject(
   {
     ...clientShape,
-    deadlineMs: clientShape.deadlineMs.default(5_000),
     onUnavailable: oneOf(ON_UNAVAILABLE).default('throw'),
     maxHeldItems: wholeNumber(0, 1_000_000).optional(),
     maxPendingItems: wholeNumber(1, 1_000_000).default(10_000),
@@ -117,11 +116,8 @@ const tokenSchema = z.object(
 );
 
 /** @throws ConfigError that lists every fault */
-export function parseProducerOptions(name: string, options: unknown): ProducerSettings {
-  const subject = `The producer of buffer "${name}"`;
-  const parsed = checkInput(settingsSchema, options, subject);
-  const faults = placeFaults(parsed);
-  if (faults.length > 0) throw new ConfigError(subject, faults);
+export function parseProducer(buffer: unknown, options: unknown): ProducerSettings {
+  const parsed = checkClient('producer', settingsSchema, buffer, options);
   const { deadlineMs, onUnavailable, maxPendingItems, maxPendingBytes, sessions } = parsed;
   const { maxHeldItems = maxPendingItems } = parsed;
   return { deadlineMs, onUnavailable, maxHeldItems, maxPendingItems, maxPendingBytes, sessions };
@@ -145,12 +141,6 @@ export function parseCloseOptions(options: unknown): { readonly timeoutMs: numbe
 /** @throws ConfigError */
 export function parseToken(token: unknown): z.output<typeof tokenSchema> {
   return checkInput(tokenSchema, token, 'The token');
-}
-
-/** @throws ConfigError for what `defineBuffer` did not make */
-export function checkDefinition(buffer: unknown): void {
-  const faults = definitionFaults(buffer);
-  if (faults.length > 0) throw new ConfigError('The producer', faults);
 }
 
 /** What is not a list of items. @throws ConfigError */

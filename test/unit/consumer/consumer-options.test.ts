@@ -9,7 +9,16 @@ describe('a consumer that is made wrongly', () => {
 
   it('lists every fault with option, range and value', () => {
     const make = () =>
-      new BackpressureConsumer({} as never, 'flush' as never, { concurrency: 0, sliceMs: 1.5, batchSize: 3 } as never);
+      new BackpressureConsumer(
+        {} as never,
+        'flush' as never,
+        {
+          concurrency: 0,
+          sliceMs: 1.5,
+          batchSize: 3,
+          memoryHeadroom: 5,
+        } as never,
+      );
     expect(make).toThrow(ConfigError);
     for (const part of [
       /buffer: must come from defineBuffer/,
@@ -17,6 +26,7 @@ describe('a consumer that is made wrongly', () => {
       /concurrency: must be a whole number from 1 to 1000 \(got 0\)/,
       /sliceMs: must be a whole number from 0 to 10000 \(got 1.5\)/,
       /batchSize: is not an option \(got 3\)/,
+      /memoryHeadroom: must be a number from 0 to below 1 \(got 5\)/,
       /connection: must be given, or else a store, and not both/,
     ]) {
       expect(make).toThrow(part);

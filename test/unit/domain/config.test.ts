@@ -65,6 +65,33 @@ describe('the options', () => {
     expect(faultsOf(options).map((fault) => fault.option)).toEqual([option]);
   });
 
+  it('are refused with those that have to agree with them, as far as these are valid by themselves', () => {
+    expect(faultsOf({ batchSize: 0, maxBatchSize: 5, lowWatermark: 0.9, leaseMs: 500, flushTimeoutMs: 900 })).toEqual([
+      { option: 'batchSize', message: 'must be a whole number from 1 to 1000', received: 0 },
+      { option: 'lowWatermark', message: 'must be below highWatermark, which is 0.8 by default', received: 0.9 },
+      { option: 'leaseMs', message: 'must be above flushTimeoutMs, which is 900', received: 500 },
+    ]);
+    expect(faultsOf({ highWatermark: 0.4 })).toEqual([
+      {
+        option: 'lowWatermark',
+        message: 'must be below highWatermark, which is 0.4 (0.5 is its value by default)',
+        received: 0.5,
+      },
+    ]);
+  });
+
+  it('may leave a nested option undefined', () => {
+    const backoff = { delayMs: undefined, maxDelayMs: 2_000 };
+    expect(parseOptions({ backoff }).config.backoff).toEqual({
+      type: 'exponential',
+      delayMs: 1_000,
+      maxDelayMs: 2_000,
+    });
+    expect(faultsOf({ backoff: { ...backoff, maxDelayMs: 10 } }).map(({ option }) => option)).toEqual([
+      'backoff.delayMs',
+    ]);
+  });
+
   it.each([undefined, null, 5, 'x', []])('are an object, not %j', (options) => {
     expect(faultsOf(options)).toHaveLength(1);
   });

@@ -47,6 +47,22 @@ describe('the options of a producer', () => {
     ]);
   });
 
+  it('lists the faults of the store and of the connection with the rest', () => {
+    const options = {
+      connection: 'nonsense',
+      sessions: 0,
+      memoryHeadroom: 5,
+      durability: { replicas: 0, timeoutMs: 1 },
+    };
+    expect(faultsOf(() => new BackpressureProducer({} as never, options))).toEqual([
+      ['buffer', {}],
+      ['connection', 'nonsense'],
+      ['durability.replicas', 0],
+      ['memoryHeadroom', 5],
+      ['sessions', 0],
+    ]);
+  });
+
   it('says what is allowed', () => {
     const make = () => new BackpressureProducer(definition(), { store: new MemoryStore('x'), sessions: 99 });
     expect(make).toThrow('sessions: must be a whole number from 1 to 64 (got 99)');

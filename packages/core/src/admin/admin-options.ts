@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { clientShape, definitionFaults, placeFaults } from '../buffer/check-client.js';
+import { checkClient, clientShape } from '../buffer/check-client.js';
 import { checkInput, flag, wholeNumber } from '../domain/check-input.js';
 import { ConfigError } from '../domain/errors.js';
 
@@ -31,9 +31,7 @@ const idsSchema = z.strictObject({
 
 /** @throws ConfigError for what an admin can't be made of */
 export function checkAdmin(buffer: unknown, options: unknown): void {
-  checkInput(clientSchema, options, 'The admin');
-  const faults = [...definitionFaults(buffer), ...placeFaults(options as object)];
-  if (faults.length > 0) throw new ConfigError('The admin', faults);
+  checkClient('admin', clientSchema, buffer, options);
 }
 
 /** @throws ConfigError */

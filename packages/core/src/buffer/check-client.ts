@@ -1,8 +1,10 @@
 import * as z from 'zod';
-import { checkInput, wholeNumber } from '../domain/check-input.js';
+import { checkInput, readOptions, wholeNumber } from '../domain/check-input.js';
 import type { ConfigFault } from '../domain/errors.js';
+import { connectionFaults } from '../redis/connection.js';
+import { storeShape } from '../redis/store-options.js';
 
-/** The options that a producer, a consumer and an admin have in common. What they hold is for the store to judge. */
+/** The options that a producer, a consumer and an admin have in common. */
 export const clientShape = {
   connection: z.unknown().optional(),
   store: z
@@ -10,16 +12,32 @@ export const clientShape = {
       error: 'must be a store, such as a MemoryStore',
     })
     .optional(),
-  deadlineMs: wholeNumber(1, 2_147_483_647).optional(),
-  durability: z.unknown().optional(),
-  memoryHeadroom: z.unknown().optional(),
-  allowKeyEviction: z.unknown().optional(),
-  onWarning: z.unknown().optional(),
+  ...storeShape,
 };
 
+/**
+ * Checks what a producer, a consumer or an admin is made of. `found`: what is wrong besides.
+ *
+ * @throws ConfigError that lists every fault, with option, range and value: of the buffer, of each option, and of where it is
+ */
+export function checkClient<Schema extends z.ZodType>(
+  role: 'producer' | 'consumer' | 'admin',
+  schema: Schema,
+  buffer: unknown,
+  given: unknown,
+  found: readonly ConfigFault[] = [],
+): z.output<Schema> {
+  const subject = `The ${role} of buffer "${String((buffer as { name?: unknown } | null | undefined)?.name)}"`;
+  const options = readOptions(given, subject);
+  const misplaced = typeof options === 'object' && options !== null ? placeFaults(options) : [];
+  return checkInput(schema, options, subject, [...definitionFaults(buffer), ...found, ...misplaced]);
+}
+
 /** A buffer is in one place. */
-export function placeFaults({ connection, store }: { connection?: unknown; store?: unknown }): ConfigFault[] {
-  if ((connection === undefined) !== (store === undefined)) return [];
+function placeFaults({ connection, store }: { connection?: unknown; store?: unknown }): ConfigFault[] {
+  if ((connection === undefined) !== (store === undefined)) {
+    return store === undefined ? connectionFaults(connection) : [];
+  }
   const message = 'must be given, or else a store, and not both';
   return [{ option: 'connection', message, received: connection ?? store }];
 }
@@ -34,7 +52,7 @@ export function parseCloseTime(options: unknown, subject: string, defaultMs: num
 }
 
 /** What `defineBuffer` did not make. */
-export function definitionFaults(buffer: unknown): ConfigFault[] {
+function definitionFaults(buffer: unknown): ConfigFault[] {
   const { name, encode, decode } = (buffer ?? {}) as { name?: unknown; encode?: unknown; decode?: unknown };
   if (typeof name === 'string' && typeof encode === 'function' && typeof decode === 'function') return [];
   return [{ option: 'buffer', message: 'must come from defineBuffer', received: buffer }];

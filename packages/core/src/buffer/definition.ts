@@ -73,7 +73,7 @@ export function defineBuffer<T = unknown>(spec: BufferSpec<T>): BufferDefinition
     ),
   ];
   const subject = typeof name === 'string' ? `Buffer "${name}"` : 'The buffer definition';
-  const parsed = collect(subject, faults, () => parseOptions(options, subject));
+  const parsed = parseOptions(options, subject, faults);
   return {
     name,
     ...parsed,
@@ -128,21 +128,4 @@ function messageOf(error: unknown): string {
 
 function fault(holds: boolean, option: string, message: string, received: unknown) {
   return holds ? [] : [{ option, message, received }];
-}
-
-/** Runs a check that may find more faults, and throws all of them at once. */
-function collect<R>(
-  subject: string,
-  faults: readonly { option: string; message: string; received: unknown }[],
-  run: () => R,
-): R {
-  let result: R;
-  try {
-    result = run();
-  } catch (error) {
-    if (!(error instanceof ConfigError) || faults.length === 0) throw error;
-    throw new ConfigError(subject, [...faults, ...error.faults]);
-  }
-  if (faults.length > 0) throw new ConfigError(subject, faults);
-  return result;
 }

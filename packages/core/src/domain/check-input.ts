@@ -37,7 +37,7 @@ function unreadable(received: unknown): ConfigFault {
 }
 
 /**
- * Checks what a caller gave.
+ * Checks what a caller gave. `found`: what is wrong besides, to be listed with the rest.
  *
  * @throws ConfigError that lists every fault with its option, the allowed range and the value
  */
@@ -45,10 +45,12 @@ export function checkInput<Schema extends z.ZodType>(
   schema: Schema,
   input: unknown,
   subject: string,
+  found: readonly ConfigFault[] = [],
 ): z.output<Schema> {
   const options = readOptions(input, subject);
   const parsed = schema.safeParse(options);
-  if (!parsed.success) throw new ConfigError(subject, faultsOf(parsed.error, options));
+  if (!parsed.success) throw new ConfigError(subject, [...found, ...faultsOf(parsed.error, options)]);
+  if (found.length > 0) throw new ConfigError(subject, found);
   return parsed.data;
 }
 

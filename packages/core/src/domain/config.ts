@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { faultsOf, oneOf, readOptions, valueAt, wholeNumber } from './check-input.js';
 import { type Given, ruleFaults } from './config-rules.js';
-import { ConfigError } from './errors.js';
+import { ConfigError, type ConfigFault } from './errors.js';
 import { LANES } from './lane.js';
 
 /** The largest delay that Node's timers take, about 24.8 days. */
@@ -132,17 +132,18 @@ export function checkOptions(stated: unknown, subject: string): BackpressureOpti
 }
 
 /**
- * Checks what a definition states, fills in the defaults, and checks the whole.
+ * Checks what a definition states, fills in the defaults, and checks the whole. `found`: what is wrong besides.
  *
  * @throws ConfigError that lists every fault.
  */
 export function parseOptions(
   stated: unknown,
   subject = 'The configuration',
+  found: readonly ConfigFault[] = [],
 ): { stated: BackpressureOptions; config: BackpressureConfig } {
   const given = definedIn(stated, subject);
   const isGiven = (option: string) => valueAt(given, option.split('.')) !== undefined;
-  const config = check(completeSchema, withDefaults(given), subject, { isGiven, otherwise: 'by default' });
+  const config = check(completeSchema, withDefaults(given), subject, { isGiven, otherwise: 'by default' }, found);
   const options = Object.keys(given as object).map((option) => [option, config[option as keyof BackpressureConfig]]);
   return { stated: Object.fromEntries(options) as BackpressureOptions, config };
 }
@@ -162,13 +163,14 @@ function check<Schema extends z.ZodType>(
   input: unknown,
   subject: string,
   given: Given = { isGiven: () => true, otherwise: 'by default' },
+  found: readonly ConfigFault[] = [],
 ): z.output<Schema> {
   const parsed = schema.safeParse(input);
   const faults = parsed.success ? [] : faultsOf(parsed.error, input);
   const faulty = new Set(faults.map(({ option }) => option.split('.')[0]));
   const sound = isRecord(input) ? Object.entries(input).filter(([option]) => !faulty.has(option)) : [];
-  faults.push(...ruleFaults(Object.fromEntries(sound), given));
-  if (!parsed.success || faults.length > 0) throw new ConfigError(subject, faults);
+  const all = [...found, ...faults, ...ruleFaults(Object.fromEntries(sound), given)];
+  if (!parsed.success || all.length > 0) throw new ConfigError(subject, all);
   return parsed.data;
 }
 

@@ -1,5 +1,5 @@
 import { type Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
-import { ConfigError } from '../domain/errors.js';
+import { ConfigError, type ConfigFault } from '../domain/errors.js';
 import { redactUrl } from '../domain/redact.js';
 import { QuietSentinelConnector } from './quiet-sentinel-connector.js';
 
@@ -53,7 +53,8 @@ const LEAVE_AGAIN_MS = 500;
  * @throws ConfigError for a description that can't be used
  */
 export function duplicateConnection(input: ConnectionInput, options: DuplicateOptions): RedisClient {
-  checkConnection(input);
+  const faults = connectionFaults(input);
+  if (faults.length > 0) throw new ConfigError('The connection', faults);
   const client = duplicate(input, settingsFor(options));
   // Without a listener a connection error would end the process; each call reports its own failure.
   client.on('error', () => {});
@@ -153,31 +154,35 @@ function leaveReplica(): (error: Error) => 1 | false {
   };
 }
 
-/** @throws ConfigError */
-export function checkConnection(input: ConnectionInput): void {
-  const refuse = (message: string, received: unknown) => {
-    throw new ConfigError('The connection', [{ option: 'connection', message, received }]);
-  };
-  if (typeof input === 'string') return checkUrl(input, refuse);
+/** What is wrong with a description. */
+export function connectionFaults(input: unknown): ConfigFault[] {
+  if (typeof input === 'string') return urlFaults(input);
   if (typeof input !== 'object' || input === null) {
-    refuse('must be a URL, ioredis options, or an ioredis client', input);
+    return fault('must be a URL, ioredis options, or an ioredis client', input);
   }
-  const options = (isClient(input) ? input.options : input) as RedisOptions & { redisOptions?: RedisOptions };
+  const described = input as ConnectionInput;
+  const options = (isClient(described) ? described.options : described) as RedisOptions & ClusterOptions;
   const keyPrefix = options.keyPrefix ?? options.redisOptions?.keyPrefix;
-  if (keyPrefix) refuse(`${NO_PREFIX}: it would rename the keys of the scripts but not those of BullMQ`, keyPrefix);
+  return keyPrefix
+    ? fault(`${NO_PREFIX}: it would rename the keys of the scripts but not those of BullMQ`, keyPrefix)
+    : [];
 }
 
 const NO_PREFIX = 'must have no keyPrefix';
 
-function checkUrl(input: string, refuse: (message: string, received: unknown) => void): void {
+function urlFaults(input: string): ConfigFault[] {
   if (!URL.canParse(input) || !/^rediss?:\/\//i.test(input)) {
-    return refuse('must be a URL such as redis://host:6379 or rediss://host:6380', redactUrl(input));
+    return fault('must be a URL such as redis://host:6379 or rediss://host:6380', redactUrl(input));
   }
   // ioredis takes the query for options, and these before ours.
   const ours = new Set(['keyPrefix', ...Object.keys(settingsFor({ purpose: 'commands' }))]);
   const query = [...new URL(input).searchParams.keys()].filter((name) => ours.has(name));
-  if (query.includes('keyPrefix')) return refuse(NO_PREFIX, 'keyPrefix');
-  if (query.length > 0) refuse('must not set in its query what is set here', query.join(', '));
+  if (query.includes('keyPrefix')) return fault(NO_PREFIX, 'keyPrefix');
+  return query.length > 0 ? fault('must not set in its query what is set here', query.join(', ')) : [];
+}
+
+function fault(message: string, received: unknown): ConfigFault[] {
+  return [{ option: 'connection', message, received }];
 }
 
 function isClient(input: ConnectionInput): input is RedisClient {

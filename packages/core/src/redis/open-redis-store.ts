@@ -1,5 +1,5 @@
 import type { BufferStore } from '../domain/store-port.js';
-import type { ConnectionInput } from './connection.js';
+import { type ConnectionInput, connectionFaults } from './connection.js';
 import { RedisLink } from './redis-link.js';
 import { RedisStore } from './redis-store.js';
 import { parseStoreOptions, type RedisStoreOptions } from './store-options.js';
@@ -42,7 +42,7 @@ export function openRedisStore(
   connection: ConnectionInput,
   options: RedisStoreOptions = {},
 ): BufferStore {
-  const settings = parseStoreOptions(name, options);
+  const settings = parseStoreOptions(name, options, connectionFaults(connection));
   const shared = sharedLink(connection);
   return new RedisStore(name, shared.link, shared.use(), settings);
 }

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { isBufferName, NAME_RULE } from '../domain/buffer-name.js';
 import { checkInput, flag, wholeNumber } from '../domain/check-input.js';
-import { ConfigError } from '../domain/errors.js';
+import type { ConfigFault } from '../domain/errors.js';
 import type { Durability } from './group-commit.js';
 import type { Script } from './redis-link.js';
 import type { StoreWarning } from './server-check.js';
@@ -48,7 +48,8 @@ const DEFAULT_MEMORY_HEADROOM = 0.05;
 
 const HEADROOM = 'must be a number from 0 to below 1';
 
-const schema = z.object({
+/** How each option is checked. */
+export const storeShape = {
   deadlineMs: wholeNumber(1, 2_147_483_647).default(DEFAULT_DEADLINE_MS),
   durability: z
     .strictObject(
@@ -67,17 +68,21 @@ const schema = z.object({
   onWarning: z
     .custom<(warning: StoreWarning) => void>((value) => typeof value === 'function', { error: 'must be a function' })
     .default(() => () => {}),
-});
+};
+const schema = z.object(storeShape);
 
 /**
- * Checks the options of a store; others may stand beside them.
+ * Checks the options of a store; others may stand beside them. `found`: what is wrong besides.
  *
  * @throws ConfigError that lists every fault
  */
-export function parseStoreOptions(name: string, options: RedisStoreOptions): StoreSettings {
-  const subject = `The store of buffer "${String(name)}"`;
-  const parsed = checkInput(schema, options, subject);
-  if (!isBufferName(name)) throw new ConfigError(subject, [{ option: 'name', message: NAME_RULE, received: name }]);
+export function parseStoreOptions(
+  name: string,
+  options: RedisStoreOptions,
+  found: readonly ConfigFault[],
+): StoreSettings {
+  const misnamed = isBufferName(name) ? [] : [{ option: 'name', message: NAME_RULE, received: name }];
+  const parsed = checkInput(schema, options, `The store of buffer "${String(name)}"`, [...misnamed, ...found]);
   const { transformScript = (script: Script) => script } = options;
   return { ...parsed, durability: parsed.durability, transformScript };
 }
