@@ -27,7 +27,10 @@ it('N14: a fleet whose connections were cut comes back with hardly more attempts
   const { redis, url, signal, restart } = await startServer();
   const proxy = await startProxy(url);
   const name = 'storm';
-  const stores = Array.from({ length: CLIENTS }, () => openStore({ host: '127.0.0.1', port: proxy.port }, {}, name));
+  // Each under a name of its own, as equal descriptions would share one connection.
+  const stores = Array.from({ length: CLIENTS }, (_, nth) =>
+    openStore({ host: '127.0.0.1', port: proxy.port, connectionName: `client-${nth}` }, {}, name),
+  );
   const [first = openStore(url)] = stores;
   await declare(first);
   await Promise.all(stores.map((store) => store.snapshot()));

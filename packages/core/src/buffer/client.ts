@@ -25,7 +25,8 @@ export type StoreOptions =
   | (Omit<RedisStoreOptions, 'transformScript'> & {
       /**
        * A URL, ioredis options, or an ioredis client (`Redis` or `Cluster`). A client is a template: it is duplicated,
-       * never used, changed or closed.
+       * never used, changed or closed. All buffers of a process with the same URL, equal options of plain values, or the
+       * same object share two connections.
        */
       readonly connection: ConnectionInput;
       readonly store?: undefined;

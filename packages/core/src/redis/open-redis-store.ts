@@ -1,12 +1,12 @@
 import type { BufferStore } from '../domain/store-port.js';
 import { type ConnectionInput, connectionFaults } from './connection.js';
+import { connectionKey } from './connection-key.js';
 import { RedisLink } from './redis-link.js';
 import { RedisStore } from './redis-store.js';
 import { parseStoreOptions, type RedisStoreOptions } from './store-options.js';
 
 /** The links of this process, by what describes them: connections don't grow with the number of buffers. */
-const byUrl = new Map<string, SharedLink>();
-const byObject = new WeakMap<object, SharedLink>();
+const links = new Map<string | object, SharedLink>();
 
 class SharedLink {
   readonly link: RedisLink;
@@ -48,17 +48,12 @@ export function openRedisStore(
 }
 
 function sharedLink(input: ConnectionInput): SharedLink {
-  if (typeof input === 'string') {
-    const known = byUrl.get(input);
-    if (known !== undefined) return known;
-    const shared = new SharedLink(input, () => byUrl.delete(input));
-    byUrl.set(input, shared);
-    return shared;
-  }
-  // What is no object at all is refused by the link.
-  const known = typeof input === 'object' && input !== null ? byObject.get(input) : undefined;
+  const key = connectionKey(input);
+  const known = links.get(key);
   if (known !== undefined) return known;
-  const shared = new SharedLink(input, () => byObject.delete(input));
-  byObject.set(input, shared);
+  // Who shares it by its content must not find that changed by whoever described it first.
+  const description = key === input || typeof input === 'string' ? input : structuredClone(input);
+  const shared = new SharedLink(description, () => links.delete(key));
+  links.set(key, shared);
   return shared;
 }
