@@ -55,7 +55,7 @@ export default defineConfig({
           only: true,
           ignoreSourceErrors: true, // `tsc -b` reports those
           include: ['test/types/**/*.test-d.ts'],
-          tsconfig: 'test/tsconfig.json',
+          tsconfig: 'test/types/tsconfig.json', // of this folder alone: a second instead of ten
         },
       }),
     ],
