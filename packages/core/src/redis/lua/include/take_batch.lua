@@ -1,3 +1,4 @@
+--- @include "due_retry"
 --- @include "expire_ready"
 --- @include "fleet_control"
 --- @include "sweep_leases"
@@ -27,18 +28,6 @@ local function ms_until(b, at_ms)
   return math.min(1000, math.max(1, at_ms - b.now))
 end
 
--- A poison item may kill its taker, and with that all that is in flight there. So of the suspects one flies at a time in
--- the whole fleet: what was lost along with the poison is not lost with it again.
-local function suspect_flies(b)
-  local id = redis.call('HGET', b.keys.state, 'suspect')
-  local batch = id and read_batch(b, id)
-  return batch and batch.phase == 'l' or false
-end
-
-local function is_suspect(retry_id)
-  return string.find(retry_id, '[cd]$') ~= nil
-end
-
 local function ms_to_next_due(b)
   local from = suspect_flies(b) and '(' .. b.now or '-inf'
   local next_due = redis.call('ZRANGEBYSCORE', b.keys.leases, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
@@ -52,16 +41,6 @@ local function ms_to_next_permit(b)
     if batch and batch.phase == 'l' then return ms_until(b, tonumber(redis.call('ZSCORE', b.keys.leases, id))) end
   end
   return 1000
-end
-
--- A batch whose list somebody else has deleted is passed over, for sweep_leases mends it: to fail on it would end a script
--- that has written.
-local function due_retry(b)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', b.keys.leases, '-inf', b.now, 'LIMIT', 0, MAX_SWEPT + 1)) do
-    local batch = read_batch(b, id)
-    local waits = batch and batch.phase == 'r' and list_length(b, id) > 0
-    if waits and not (is_suspect(id) and suspect_flies(b)) then return id, batch end
-  end
 end
 
 -- Moves items from the head of a lane to the batch, in pieces so that large items are not read in vain. Returns whether
