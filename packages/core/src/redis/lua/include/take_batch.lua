@@ -105,8 +105,10 @@ local function oldest_stamp(b)
   return oldest
 end
 
--- How long fresh items have to wait for company; 0 when they may go.
-local function ms_to_linger(b)
+-- How long fresh items have to wait for company; 0 when they may go. Where more of them may be too old than one call
+-- drops, they go when the next calls have dropped the rest.
+local function ms_to_linger(b, may_be_old)
+  if may_be_old then return 1 end
   if b.config.algorithm == 'interval' or b.state == 'draining' or ready_count(b) >= batch_size_of(b) then return 0 end
   return math.max(0, oldest_stamp(b) + b.config.min_interval_ms - b.now)
 end
@@ -118,9 +120,9 @@ end
 
 -- What is due for a retry comes before fresh items, and does not linger; but the breaker is probed with fresh ones, so
 -- that a batch which is itself the trouble can't keep it open. Returns what to take, or nil, why not, and for how long.
-local function choose(b, verdict)
+local function choose(b, verdict, may_be_old)
   local retry_id, retry = due_retry(b)
-  local linger_ms = ready_count(b) > 0 and ms_to_linger(b) or math.huge
+  local linger_ms = ready_count(b) > 0 and ms_to_linger(b, may_be_old) or math.huge
   if retry and not (verdict == 'probe' and linger_ms == 0) then return { id = retry_id, batch = retry } end
   if linger_ms == 0 then return {} end
   if ready_count(b) == 0 then return nil, 'empty', ms_to_next_due(b) end
@@ -167,7 +169,7 @@ local function take_batch(b, id)
   local reason, ms = obstacle(b, verdict, why, wait_ms)
   if reason then return no_batch(b, reason, ms) end
   local choice
-  choice, reason, ms = choose(b, verdict)
+  choice, reason, ms = choose(b, verdict, expirable == 0)
   if not choice then return no_batch(b, reason, ms) end
   return lease_out(b, id, choice, verdict)
 end
