@@ -83,7 +83,9 @@ export function describeTake(open: OpenStore): void {
       });
     });
 
-    test('gives out nothing fresh while more is too old than one call drops; a retry is never too old', async ({ rig }) => {
+    test('gives out nothing fresh while more is too old than one call drops; a retry is never too old', async ({
+      rig,
+    }) => {
       await rig.declare({ maxBufferSize: 4_000, maxItemAgeMs: 999 });
       await rig.fill(1);
       await rig.fail(await rig.takeBatch());
