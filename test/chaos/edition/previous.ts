@@ -7,7 +7,7 @@ const CHANGED = ['push', 'ticket', 'take', 'settle', 'heartbeat', 'gate', 'purge
 const ONE_ROW: readonly Omit<ScriptPatch, 'script'>[] = [
   { find: 'is_due and due_score(id, due_ms) or due_ms', put: 'due_ms' },
   { find: "b.keys.leases, 0, b.now, 'WITHSCORES'", put: "b.keys.leases, '-inf', b.now, 'WITHSCORES'" },
-  { find: 'MAX_FALLEN_DUE = 1000', put: 'MAX_FALLEN_DUE = 16' },
+  { find: 'MAX_FALLEN_DUE = 200', put: 'MAX_FALLEN_DUE = 16' },
   { find: "if line and string.sub(line, 1, 2) == 'r ' then", put: 'if false then' },
   {
     find: 'local id = earliest_due(b)\n  local batch',

@@ -8,7 +8,7 @@
 --   breaker, hold or rate
 -- Errors BP_NOT_DECLARED, BP_LAYOUT
 -- Holds I3 at least once, I7 drains while Redis is full, I8 fenced, I9 one clock
--- Cost O(batchSize); at most 16 leases are swept, 1,000 items expired, and 1,000 retries noted that have fallen due
+-- Cost O(batchSize); at most 16 leases are swept, 1,000 items expired, and 200 retries moved that have fallen due
 -- Reaches batch:<id> of expired leases and due retries, in the same slot, without declaring them
 --- @include "open_buffer"
 --- @include "take_batch"

@@ -8,7 +8,7 @@
 local sweep_leases
 do
 local MAX_SWEPT = 16
-local MAX_FALLEN_DUE = 1000
+local MAX_FALLEN_DUE = 200
 
 local function sweep_lease(b, id)
   local batch = read_batch(b, id)
@@ -27,9 +27,11 @@ local function sweep_lease(b, id)
   end
 end
 
--- Of what has fallen due the retries go to their band, and the rest is returned.
+-- Of what has fallen due the retries go to their band, and the rest is returned. Whoever gets nothing while more is left
+-- asks again at once.
 local function part_due(b)
   local due = redis.call('ZRANGEBYSCORE', b.keys.leases, 0, b.now, 'WITHSCORES', 'LIMIT', 0, MAX_FALLEN_DUE)
+  b.more_due = #due == 2 * MAX_FALLEN_DUE
   local ended, moved = {}, {}
   for i = 1, #due, 2 do
     local line = redis.call('HGET', b.keys.batches, due[i])

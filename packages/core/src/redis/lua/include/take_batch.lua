@@ -21,7 +21,7 @@ local function records_of(b, id)
 end
 
 local function no_batch(b, reason, wait_ms)
-  return append(vitals(b, 'none'), reason, wait_ms)
+  return append(vitals(b, 'none'), reason, b.more_due and 1 or wait_ms)
 end
 
 local function ms_until(b, at_ms)
