@@ -134,6 +134,39 @@ export function describeLeases(open: OpenStore): void {
       expect(seen.sort()).toEqual(['normal 0', 'normal 1', 'normal 2', 'normal 3']);
     });
 
+    test('a lost lease gives its permit back, however many retries have been due for longer', async ({ rig }) => {
+      await rig.declare({ ...lease, maxBufferSize: 80, batchSize: 2, maxConcurrentFlushes: 1 });
+      await rig.fill(80);
+      for (let i = 0; i < 40; i++) await rig.fail(await rig.takeBatch());
+      await rig.advance(1_000);
+      const lost = await rig.takeBatch();
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'permits', waitMs: 1_000 });
+      await rig.advance(1_000);
+      expect((await rig.takeBatch()).items[0]?.id).not.toBe(lost.items[0]?.id);
+      expect(await rig.snapshot()).toMatchObject({ retryBatches: 79, counters: { leasesLost: 1 } });
+    });
+
+    test('a suspect in the air holds up the other suspects and nobody else', async ({ rig }) => {
+      await rig.declare({ ...lease, maxBufferSize: 80, batchSize: 2 });
+      await rig.fill(40);
+      for (let flights = 20; flights <= 40; flights += 20) {
+        for (let i = 0; i < flights; i++) await rig.takeBatch();
+        await rig.advance(1_000);
+        // Sixteen lost leases are swept at a time.
+        await rig.store.gate({ action: 'pause', intake: false, flush: true });
+        for (let i = 0; i < 3; i++) await rig.take();
+        await rig.store.gate({ action: 'resume' });
+      }
+      await rig.fill(1);
+      await rig.advance(1);
+      // Fresh items wait behind what is due: the one that fails now is due later than every suspect.
+      expect((await rig.takeBatch()).attempts).toBe(2);
+      const innocent = await rig.takeBatch();
+      await rig.settle(innocent.id, { kind: 'released' });
+      expect((await rig.takeBatch()).items).toEqual(innocent.items);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'empty' });
+    });
+
     test('many lost leases are swept sixteen at a time', async ({ rig }) => {
       await rig.declare({ ...lease, maxBufferSize: 40, batchSize: 1, maxAttempts: 1 });
       await rig.fill(20);

@@ -74,6 +74,18 @@ export function describeStates(open: OpenStore): void {
       expect(await rig.pushEach('room decides, not the state')).toEqual(['accepted']);
     });
 
+    test('such a BLOCKED is left when the hysteresis is free besides, so that nothing flaps', async ({ rig }) => {
+      await rig.declare({ maxBufferSize: 100, maxBufferBytes: 1_000, maxItemBytes: 250, batchSize: 1 });
+      const large = { lane: 'low', payload: 'x'.repeat(250) } as const;
+      expect((await rig.push(large, large, large)).vitals).toMatchObject({ bytes: 750, state: 'elevated' });
+      for (let i = 0; i < 3; i++) {
+        const pushed = await rig.push({ lane: 'high', payload: 'x'.repeat(10) });
+        expect(pushed).toMatchObject({ outcomes: ['accepted'], vitals: { state: 'blocked', stateEpoch: 2 } });
+        expect((await rig.ack(await rig.takeBatch())).vitals).toMatchObject({ bytes: 750, state: 'blocked' });
+      }
+      expect((await rig.ack(await rig.takeBatch())).vitals).toMatchObject({ bytes: 500, state: 'elevated' });
+    });
+
     test('each transition has an epoch, an event and a signal', async ({ rig }) => {
       await rig.declare({ maxBufferSize: 4 });
       await rig.listen();

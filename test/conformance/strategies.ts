@@ -77,6 +77,17 @@ export function describeStrategies(open: OpenStore): void {
       expect(await rig.push('a')).toMatchObject({ outcomes: ['accepted'], evicted: 1 });
     });
 
+    test('nor until the bytes are, when their limit was lowered', async ({ rig }) => {
+      await rig.declare({ strategy, maxBufferBytes: 100, maxItemBytes: 20, batchSize: 1 });
+      await rig.push(...Array.from({ length: 5 }, () => 'x'.repeat(20)));
+      await rig.patch({ maxBufferBytes: 60 });
+      for (const bytes of [100, 80]) {
+        expect(await rig.push('a')).toMatchObject({ outcomes: ['full'], evicted: 0, vitals: { bytes } });
+        await rig.ack(await rig.takeBatch());
+      }
+      expect(await rig.push('a')).toMatchObject({ outcomes: ['accepted'], evicted: 1, vitals: { bytes: 41 } });
+    });
+
     test('an item that is both evicted for and full of itself does not flap the state', async ({ rig }) => {
       await rig.declare({ strategy, maxBufferSize: 4, hysteresis: 0 });
       await rig.fill(4);

@@ -83,6 +83,21 @@ export function describeTake(open: OpenStore): void {
       });
     });
 
+    test('gives out nothing fresh while more is too old than one call drops; a retry is never too old', async ({
+      rig,
+    }) => {
+      await rig.declare({ maxBufferSize: 4_000, maxItemAgeMs: 999 });
+      await rig.fill(1);
+      await rig.fail(await rig.takeBatch());
+      for (let chunk = 0; chunk < 3; chunk++) await rig.fill(1_000);
+      await rig.advance(1_000);
+      const [fresh] = await rig.fill(1);
+      expect(await rig.take()).toMatchObject({ kind: 'batch', batch: { attempts: 1 }, vitals: { ready: 2_001 } });
+      for (const ready of [1_001, 1])
+        expect(await rig.take()).toMatchObject({ reason: 'lingering', waitMs: 1, vitals: { ready } });
+      expect((await rig.takeBatch()).items).toMatchObject([{ id: fresh }]);
+    });
+
     test('is refused while an operator has paused the flush', async ({ rig }) => {
       await rig.declare();
       await rig.fill(1);

@@ -139,6 +139,17 @@ export function describeTokens(open: OpenStore): void {
       expect(await changes(() => rig.store.heartbeat({ node, ttlMs: 1_000 }))).toBe(0);
     });
 
+    test('rises in a renewal that takes the places of others, for that is what they will find', async ({ rig }) => {
+      await rig.declare({ strategy: 'block', maxBufferSize: 1 });
+      await rig.fill(1);
+      const [gone = '', lives = ''] = (await rig.push({ wait: 'enqueue' }, { wait: 'enqueue' })).ids;
+      await rig.advance(4_000);
+      const { revision } = (await rig.renew(lives)).vitals;
+      await rig.advance(1_000);
+      expect(await rig.renew(lives)).toMatchObject({ vitals: { revision: revision + 1 }, due: [] });
+      expect(await rig.renew(gone)).toMatchObject({ vitals: { revision: revision + 1 }, due: [gone] });
+    });
+
     test('rises in a call that only sweeps a lost lease', async ({ rig }) => {
       await rig.declare({ maxAttempts: 1, batchSize: 1 });
       await rig.fill(1);

@@ -6,6 +6,18 @@ import type { Command, ItemSpec, Scenario } from './commands.js';
 /** The byte limits of the scenarios, so that payloads can be made to lie just below, at and above them. */
 const MAX_ITEM_BYTES = 8;
 const FLUSH_TIMEOUT_MS = 100;
+/** A buffer in which batches fail without delay. */
+const CROWDED = {
+  strategy: 'drop_newest',
+  maxBufferSize: 100,
+  maxBufferBytes: undefined,
+  maxItemAgeMs: undefined,
+  batchSize: 2,
+  minFlushIntervalMs: 0,
+  maxAttempts: 3,
+  backoff: { type: 'fixed', delayMs: 2_000, maxDelayMs: 2_000 },
+  control: { algorithm: 'fixed' },
+} as const;
 const TICKET_TTL_MS = 5_000;
 
 /** A payload of so many UTF-8 bytes, in characters of one to four. */
@@ -175,3 +187,33 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   options: initialOptions,
   commands: fc.array(command, { minLength: 10, maxLength: 100, size: 'max' }),
 });
+
+/** More batches than a take looks at: all of a large buffer fails at first, and then whatever comes. */
+export const crowd: fc.Arbitrary<Scenario> = fc
+  .record({
+    options: initialOptions,
+    fails: fc.integer({ min: 20, max: 30 }),
+    commands: fc.array(
+      fc.oneof(
+        { weight: 5, arbitrary: fc.constant({ op: 'take' as const }) },
+        { weight: 3, arbitrary: settle },
+        { weight: 1, arbitrary: command },
+        { weight: 2, arbitrary: fc.record({ op: fc.constant('advance' as const), ms }) },
+      ),
+      { minLength: 30, maxLength: 50, size: 'max' },
+    ),
+  })
+  .map(({ options, fails, commands }) => {
+    const failure = { kind: 'failed', outcomes: [], latencyMs: undefined, jitter: 0, retryAfterMs: 0 } as const;
+    const flush = [{ op: 'take' }, { op: 'settle', pick: 0, next: false, ...failure }] as const;
+    const one = { lane: 'normal', payload: 'a', wait: 'never' } as const;
+    return {
+      options: { ...options, ...CROWDED },
+      commands: [
+        { op: 'push', client: 0, items: Array.from({ length: 2 * fails }, () => one) },
+        ...Array.from({ length: fails }, () => flush).flat(),
+        { op: 'advance', ms: CROWDED.backoff.delayMs },
+        ...commands,
+      ],
+    };
+  });

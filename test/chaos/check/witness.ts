@@ -29,7 +29,7 @@ export function checkWitness(history: History, { done, open }: Operations): Witn
   checkRealTime(sure, note);
   checkFreshness(done, note);
   const compared = compareNeighbours(sure, history.options, note);
-  const gaps = countGaps(sure);
+  const gaps = countGaps(sure) - toldByRenewals(sure, done);
   // A lost lease is swept by whoever takes next, and a take that then gets nothing says nothing of it.
   const accountable = open.length + unsettledBatches(history.calls);
   if (gaps > accountable) note(`${gaps} revisions are missing, ${accountable} can be accounted for`);
@@ -108,6 +108,14 @@ function stateFault(was: Operation['seen'], seen: Operation['seen'], options: Ru
   return seen.stateEpoch >= was.stateEpoch + moved
     ? undefined
     : `state epoch ${seen.stateEpoch} after ${was.stateEpoch}`;
+}
+
+/** A renewal that cleared places which nobody held any more raised the revision, and was the first to tell of it. */
+function toldByRenewals(sure: readonly Operation[], done: readonly Operation[]): number {
+  const own = new Set(sure.map(({ seen }) => seen.revision));
+  const told = new Set(done.filter(({ op }) => op === 'renew').map(({ seen }) => seen.revision));
+  const [first = 0, last = 0] = [sure[0]?.seen.revision, sure.at(-1)?.seen.revision];
+  return [...told].filter((revision) => revision > first && revision < last && !own.has(revision)).length;
 }
 
 function countGaps(sure: readonly Operation[]): number {

@@ -62,7 +62,7 @@ export function witnessStore(inner: WitnessedStore, journal: Journal<StoreLine>)
       ),
     ticket: (request, call) => {
       const [op, key] = ticketKey(request);
-      const changed = op === 'cancel' ? 'yes' : 'no';
+      const changed = op === 'cancel' ? 'yes' : 'maybe';
       return trace(
         op,
         key,

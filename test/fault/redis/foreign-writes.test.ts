@@ -184,6 +184,9 @@ describe('S10: somebody writes garbage into a key of ours', () => {
     'leases: a batch that is none': (redis, key) => redis.zadd(key('leases'), 1, 'nobody', 1e15, 'ever'),
     'leases: a hundred of them': (redis, key) =>
       redis.zadd(key('leases'), ...Array.from({ length: 100 }, (_, i) => [1, `nobody ${i}`]).flat()),
+    'leases: retries that fell due before the leases of others': (redis, key) =>
+      redis.zadd(key('leases'), ...Array.from({ length: 500 }, (_, i) => [1 - i, `nobody ${i}a`]).flat()),
+    'leases: a lease in the band of the retries': (redis, key) => redis.zadd(key('leases'), -1e12, 'held 0'),
     'batches: a line that is none': (redis, key) => redis.hset(key('batches'), 'held 0', 'x', 'y', 'l 1 1', 'z', ''),
     'waiters, tickets: places that nobody holds': async (redis, key) => {
       await redis.zadd(key('waiters'), 0, 'nobody');

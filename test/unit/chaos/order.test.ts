@@ -54,6 +54,14 @@ describe('the witness', () => {
     expect(witness([first, openCall('push', 12), third])).toMatchObject({ violations: [], gaps: 1, accountable: 1 });
   });
 
+  it('takes a renewal’s word for a revision between, for it may have cleared lost places', () => {
+    const third = call('push', [40, 50], seen(3, 2), accepted(1));
+    const renewal = call('renew', [20, 30], seen(2, 1), { changed: 'maybe' });
+    expect(witness([first, renewal, third])).toMatchObject({ violations: [], gaps: 0 });
+    const look = call('renew', [60, 70], seen(3, 2), { changed: 'maybe' });
+    expect(witness([first, look, third]).violations[0]).toMatch(/1 revisions are missing, 0/);
+  });
+
   it.each([
     ['a size that does not follow', seen(2, 3), accepted(1), /size 1/],
     ['a lane that does not follow', seen(2, 2, 1), accepted(1), /ready 1/],

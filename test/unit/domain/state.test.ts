@@ -52,6 +52,13 @@ describe('the state', () => {
     expect(nextState('blocked', fill(46), MARKS)).toBe('elevated');
   });
 
+  it('leaves BLOCKED for want of bytes when the largest item and the hysteresis are free, or all is', () => {
+    expect(nextState('blocked', fill(0, 86, 100), MARKS)).toBe('blocked');
+    expect(nextState('blocked', fill(0, 85, 100), MARKS)).toBe('critical');
+    expect(nextState('blocked', fill(0, 1, 100), { ...MARKS, maxItemBytes: 99 })).toBe('blocked');
+    expect(nextState('blocked', fill(0, 0, 100), { ...MARKS, maxItemBytes: 99 })).toBe('normal');
+  });
+
   it('is left by no second step', () => {
     fc.assert(
       fc.property(anyState, anyFill, (current, at) => {

@@ -32,7 +32,7 @@ export interface Watermarks {
   readonly highWatermark: number;
   /** How far below its entry mark the utilization must fall before a state is left downwards. */
   readonly hysteresis: number;
-  /** BLOCKED also when fewer bytes than this are free. */
+  /** BLOCKED also when fewer bytes than this are free; it is left when the hysteresis is free besides. */
   readonly maxItemBytes: number;
 }
 
@@ -51,9 +51,16 @@ export function stateAt(fill: Fill, marks: Watermarks): FillState {
   return utilization >= marks.lowWatermark ? 'elevated' : 'normal';
 }
 
+/** Whether so much is free that the largest item fits with the hysteresis besides; an empty buffer is always roomy. */
+function isRoomy({ bytes, maxBufferBytes }: Fill, { maxItemBytes, hysteresis }: Watermarks): boolean {
+  if (maxBufferBytes === undefined) return true;
+  return maxBufferBytes - bytes >= Math.min(maxBufferBytes, maxItemBytes + hysteresis * maxBufferBytes);
+}
+
 /**
  * The state that follows `current` at this fill. Upwards at once; downwards one state at a time, each only when the
- * utilization is below its entry mark by more than the hysteresis. `hysteresis: 0` is the memoryless rule.
+ * utilization is below its entry mark by more than the hysteresis, and BLOCKED only for a roomy buffer. `hysteresis: 0`
+ * is the memoryless rule.
  */
 export function nextState(current: FillState, fill: Fill, marks: Watermarks): FillState {
   const target = RISING.indexOf(stateAt(fill, marks));
@@ -61,6 +68,7 @@ export function nextState(current: FillState, fill: Fill, marks: Watermarks): Fi
   const utilization = utilizationOf(fill);
   let rank = RISING.indexOf(current);
   if (target >= rank) return RISING[target] ?? 'blocked';
+  if (current === 'blocked' && !isRoomy(fill, marks)) return current;
   while (rank > target && utilization < (entryMarks[rank] ?? 0) - marks.hysteresis) rank--;
   return RISING[rank] ?? 'normal';
 }

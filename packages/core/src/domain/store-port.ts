@@ -181,9 +181,10 @@ export type TakeReply =
 /** Why there is no batch to take. */
 export const NO_BATCH_REASONS = ['empty', 'lingering', 'pace', 'permits', 'paused', 'breaker', 'hold', 'rate'] as const;
 /**
- * `empty`: nothing waits. `lingering`: too few for a batch, and not for long enough. `pace`: the shared interval.
- * `permits`: as many batches are in flight as may be. `paused`: an operator paused the flush. `breaker`: the circuit
- * breaker is open, or its probe is under way. `hold`: the downstream asked for a pause. `rate`: `maxFlushesPerSecond`.
+ * `empty`: nothing waits. `lingering`: too few for a batch, and not for long enough; or more are too old than one call
+ * drops. `pace`: the shared interval. `permits`: as many batches are in flight as may be. `paused`: an operator paused the
+ * flush. `breaker`: the circuit breaker is open, or its probe is under way. `hold`: the downstream asked for a pause.
+ * `rate`: `maxFlushesPerSecond`.
  * `waitMs` says when to ask again at the latest: the time until something falls due, or 1,000.
  */
 export type NoBatchReason = (typeof NO_BATCH_REASONS)[number];

@@ -22,7 +22,7 @@ import { defineScript, pairsOf, tagged, whole } from './define-script.js';
 import { scripts } from './scripts.generated.js';
 
 const WAITS = { never: 'n', enqueue: 'e', held: 'h' } as const;
-const OUTCOMES: Readonly<Record<string, PushOutcome>> = {
+const OUTCOMES = {
   a: 'accepted',
   w: 'waiting',
   f: 'full',
@@ -31,7 +31,13 @@ const OUTCOMES: Readonly<Record<string, PushOutcome>> = {
   d: 'draining',
   p: 'paused',
   b: 'too_large',
-};
+} as const satisfies Record<string, PushOutcome>;
+
+/** One letter per item. One that is unknown says nothing about whether the item is in the buffer: no answer at all. */
+const outcomes = z
+  .string()
+  .regex(new RegExp(`^[${Object.keys(OUTCOMES).join('')}]*$`), 'an unknown outcome')
+  .transform((letters): PushOutcome[] => Array.from(letters, (letter) => OUTCOMES[letter as keyof typeof OUTCOMES]));
 
 const record = z.string().transform((text): ItemRecord => decodeRecord(text));
 
@@ -49,12 +55,12 @@ export const pushScript = defineScript({
     ],
   }),
   // It may be the answer that a call of another edition recorded, which may have had more to say.
-  reply: tagged(['push', 'replayed'], z.tuple([whole, whole, z.string()], z.unknown())).transform(
+  reply: tagged(['push', 'replayed'], z.tuple([whole, whole, outcomes], z.unknown())).transform(
     ([tag, vitals, [evicted, retryAfterMs, outcomes]]): PushReply => ({
       vitals,
       evicted,
       retryAfterMs,
-      outcomes: Array.from(outcomes, (code) => OUTCOMES[code] ?? 'full'),
+      outcomes,
       replayed: tag === 'replayed',
     }),
   ),

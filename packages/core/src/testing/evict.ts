@@ -26,8 +26,8 @@ export function evictFor(step: Step, newcomer: Lane, bytes: number): number | un
 
 function canMakeRoom({ ledger }: Step, lanes: readonly Lane[], bytes: number): boolean {
   const fill = fillOf(ledger);
-  // After the limit was lowered nothing is admitted until the size is below it (I1), however much could be evicted.
-  if (fill.size > fill.maxBufferSize) return false;
+  // After a limit was lowered nothing is admitted until the size is below it (I1), however much could be evicted.
+  if (fill.size > fill.maxBufferSize || fill.bytes > (fill.maxBufferBytes ?? Infinity)) return false;
   const evictable = lanes.reduce((sum, lane) => sum + ledger.ready.countIn(lane), 0);
   const evictableBytes = lanes.reduce((sum, lane) => sum + ledger.ready.bytesIn(lane), 0);
   return hasRoom({ ...fill, size: fill.size - evictable, bytes: fill.bytes - evictableBytes }, bytes);

@@ -137,7 +137,9 @@ export class Step {
   pruneLine(): void {
     if (this.#pruned || this.config.strategy !== 'block' || this.ledger.line.count === 0) return;
     this.#pruned = true;
-    if (this.ledger.line.prune(this.nowMs, MAX_PRUNED) > 0) this.giveRoom();
+    if (this.ledger.line.prune(this.nowMs, MAX_PRUNED) === 0) return;
+    this.raise();
+    this.giveRoom();
   }
 
   /** Drops items from the head of a lane that are older than `maxItemAgeMs`, at most `limit`; returns how many. */

@@ -57,7 +57,7 @@ function takeNew(step: Step, batchId: string): Taken {
   const { ledger, config, nowMs } = step;
   const { batches, ready } = ledger;
   if (ledger.flushPaused) return none('paused', MAX_WAIT_MS);
-  dropExpired(step);
+  const mayBeOld = dropExpired(step);
   if (ready.count === 0 && !batches.hasDue(nowMs)) return none('empty', until(step, batches.nextChangeMs(nowMs)));
   const verdict = takeVerdict(ledger.fleetControl, nowMs, config);
   if (verdict.kind === 'wait') return none(verdict.reason, Math.min(MAX_WAIT_MS, Math.ceil(verdict.waitMs)));
@@ -66,16 +66,16 @@ function takeNew(step: Step, batchId: string): Taken {
   }
   const paceMs = pauseLeftMs(step);
   if (paceMs > 0) return none('pace', Math.ceil(paceMs));
-  return choose(step, batchId, verdict.kind === 'probe');
+  return choose(step, batchId, verdict.kind === 'probe', mayBeOld);
 }
 
 /**
  * What is due for a retry comes before fresh items, and does not linger; but the breaker is probed with fresh ones, so
  * that a batch which is itself the trouble can't keep it open.
  */
-function choose(step: Step, batchId: string, probe: boolean): Taken {
+function choose(step: Step, batchId: string, probe: boolean, mayBeOld: boolean): Taken {
   const { ledger, nowMs } = step;
-  const lingerMs = ledger.ready.count > 0 ? lingerLeftMs(step) : Infinity;
+  const lingerMs = ledger.ready.count > 0 ? lingerLeftMs(step, mayBeOld) : Infinity;
   const due = probe && lingerMs <= 0 ? undefined : ledger.batches.takeDue(nowMs, batchId);
   if (due !== undefined) return leaseOut(step, { ...due, id: batchId }, probe);
   if (lingerMs > 0) return none('lingering', Math.ceil(lingerMs));
@@ -84,11 +84,12 @@ function choose(step: Step, batchId: string, probe: boolean): Taken {
   return leaseOut(step, { id: batchId, items, attempts: 0, firstFailedAtMs: 0 }, probe);
 }
 
-/** Items that are too old to be flushed; what the bounded work of this call leaves over is flushed all the same. */
-function dropExpired(step: Step): void {
+/** Drops items that are too old to be flushed; returns whether the bounded work of this call may have left some over. */
+function dropExpired(step: Step): boolean {
   let expirable = MAX_EXPIRED_PER_TAKE;
   for (const lane of LANES) expirable -= step.expireHead(lane, expirable);
   step.followFill();
+  return expirable === 0;
 }
 
 /** The law spaces the takes of the whole fleet evenly: each slot pauses for the interval. */
@@ -97,8 +98,12 @@ function pauseLeftMs({ ledger, config, nowMs }: Step): number {
   return ledger.lastTakeAtMs + ledger.control.intervalMs / Math.max(1, ledger.fleet.slots) - nowMs;
 }
 
-/** Where permits pace, a partial batch waits for company, but not while an operator waits for the buffer to be empty. */
-function lingerLeftMs({ ledger, config, nowMs, draining }: Step): number {
+/**
+ * Where permits pace, a partial batch waits for company, but not while an operator waits for the buffer to be empty; and
+ * where some may be too old, all wait for the next calls to drop the rest of those.
+ */
+function lingerLeftMs({ ledger, config, nowMs, draining }: Step, mayBeOld: boolean): number {
+  if (mayBeOld) return 1;
   const full = ledger.ready.count >= batchSizeInForce(config, ledger.fleetControl.elastic);
   if (config.control.algorithm === 'interval' || draining || full) return 0;
   return (ledger.ready.oldestAtMs() ?? nowMs) + config.minFlushIntervalMs - nowMs;

@@ -36,7 +36,7 @@ local function drain(b)
   move_state(b, 'draining')
   local flat = redis.call('HGETALL', b.keys.batches)
   for i = 1, #flat, 2 do
-    if string.sub(flat[i + 1], 1, 1) == 'r' then redis.call('ZADD', b.keys.leases, b.now, flat[i]) end
+    if string.sub(flat[i + 1], 1, 1) == 'r' then redis.call('ZADD', b.keys.leases, due_score(flat[i], b.now), flat[i]) end
   end
   end_drain_if_over(b)
 end

@@ -1,8 +1,9 @@
+--- @include "due_band"
 --- @include "list"
 --- @include "move_state"
 -- A batch is a list of records and a line in the hash `batches`: phase, items, bytes, attempts, lease, first failure,
 -- when it was taken, and whether it is the probe of the circuit breaker. Phase `l`: under a lease, its score in `leases`
--- is when that ends. Phase `r`: waits for a retry that is due then.
+-- is when that ends. Phase `r`: waits for a retry that is due then; see due_band.
 local function batch_key(b, id)
   return b.keys.prefix .. 'batch:' .. id
 end
@@ -22,7 +23,8 @@ local function write_batch(b, id, batch, due_ms)
   redis.call('HSET', b.keys.batches, id, string.format('%s %d %d %d %d %d %d %d',
     batch.phase, batch.items, batch.bytes, batch.attempts, batch.lease_ms, batch.first_ms, batch.taken_ms,
     batch.probe and 1 or 0))
-  redis.call('ZADD', b.keys.leases, due_ms, id)
+  local is_due = batch.phase == 'r' and due_ms <= b.now
+  redis.call('ZADD', b.keys.leases, is_due and due_score(id, due_ms) or due_ms, id)
 end
 
 local function drop_batch(b, id)

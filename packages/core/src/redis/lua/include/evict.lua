@@ -1,11 +1,12 @@
 --- @include "dead_letters"
 --- @include "records"
 -- drop_oldest: makes room for `bytes` by evicting the oldest ready items, lowest lane first, never from a lane above
--- the newcomer's. Returns how many were evicted, or nil, and then nothing was, when that can't make room.
+-- the newcomer's. Returns how many were evicted, or nil, and then nothing was, when that can't make room. Over a lowered
+-- limit, of items or bytes, nothing is: no more than what the newcomer itself needs is ever evicted for it.
 local function plan_eviction(b, newcomer_lane, bytes)
   local c = b.config
+  if b.size > c.max_size or (c.max_bytes and b.bytes > c.max_bytes) then return nil end
   local need_items = b.size + 1 - c.max_size
-  if need_items > 1 then return nil end
   local need_bytes = c.max_bytes and b.bytes + bytes - c.max_bytes or 0
   local plan = {}
   for lane = 3, newcomer_lane, -1 do

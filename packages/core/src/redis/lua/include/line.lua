@@ -23,9 +23,9 @@ local function prune_line(b)
   if b.pruned or b.waiting == 0 then return end
   b.pruned = true
   if b.tickets ~= b.waiting then give_tickets(b) end
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', b.keys.tickets, '-inf', b.now, 'LIMIT', 0, 100)) do
-    leave_line(b, id)
-  end
+  local lost = redis.call('ZRANGEBYSCORE', b.keys.tickets, '-inf', b.now, 'LIMIT', 0, 100)
+  if #lost > 0 then touch(b) end
+  for _, id in ipairs(lost) do leave_line(b, id) end
 end
 
 -- Items that surely fit, whatever their size.

@@ -26,10 +26,11 @@ local function mend_batches(b)
   local waiting = { phase = 'r', attempts = 0, lease_ms = 0, first_ms = 0, taken_ms = 0 }
   for _, id in ipairs(redis.call('HKEYS', b.keys.batches)) do
     local batch = read_batch(b, id)
-    local due_ms = tonumber(redis.call('ZSCORE', b.keys.leases, id) or nil)
+    local score = tonumber(redis.call('ZSCORE', b.keys.leases, id) or nil)
+    local due_ms = score and score >= 0 and score or b.now
     if not batch.phase then rewrite_batch(b, id, waiting, b.now)
-    elseif list_length(b, id) ~= batch.items then rewrite_batch(b, id, batch, due_ms or b.now)
-    elseif not due_ms then redis.call('ZADD', b.keys.leases, b.now + batch.lease_ms, id) end
+    elseif list_length(b, id) ~= batch.items then rewrite_batch(b, id, batch, due_ms)
+    elseif not score or (batch.phase == 'l' and score < 0) then write_batch(b, id, batch, b.now + batch.lease_ms) end
   end
   for _, id in ipairs(redis.call('ZRANGE', b.keys.leases, 0, -1)) do
     if redis.call('HEXISTS', b.keys.batches, id) == 0 then rewrite_batch(b, id, waiting, b.now) end

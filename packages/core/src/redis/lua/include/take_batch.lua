@@ -1,3 +1,4 @@
+--- @include "due_retry"
 --- @include "expire_ready"
 --- @include "fleet_control"
 --- @include "sweep_leases"
@@ -20,23 +21,11 @@ local function records_of(b, id)
 end
 
 local function no_batch(b, reason, wait_ms)
-  return append(vitals(b, 'none'), reason, wait_ms)
+  return append(vitals(b, 'none'), reason, b.more_due and 1 or wait_ms)
 end
 
 local function ms_until(b, at_ms)
   return math.min(1000, math.max(1, at_ms - b.now))
-end
-
--- A poison item may kill its taker, and with that all that is in flight there. So of the suspects one flies at a time in
--- the whole fleet: what was lost along with the poison is not lost with it again.
-local function suspect_flies(b)
-  local id = redis.call('HGET', b.keys.state, 'suspect')
-  local batch = id and read_batch(b, id)
-  return batch and batch.phase == 'l' or false
-end
-
-local function is_suspect(retry_id)
-  return string.find(retry_id, '[cd]$') ~= nil
 end
 
 local function ms_to_next_due(b)
@@ -52,16 +41,6 @@ local function ms_to_next_permit(b)
     if batch and batch.phase == 'l' then return ms_until(b, tonumber(redis.call('ZSCORE', b.keys.leases, id))) end
   end
   return 1000
-end
-
--- A batch whose list somebody else has deleted is passed over, for sweep_leases mends it: to fail on it would end a script
--- that has written.
-local function due_retry(b)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', b.keys.leases, '-inf', b.now, 'LIMIT', 0, MAX_SWEPT + 1)) do
-    local batch = read_batch(b, id)
-    local waits = batch and batch.phase == 'r' and list_length(b, id) > 0
-    if waits and not (is_suspect(id) and suspect_flies(b)) then return id, batch end
-  end
 end
 
 -- Moves items from the head of a lane to the batch, in pieces so that large items are not read in vain. Returns whether
@@ -126,8 +105,10 @@ local function oldest_stamp(b)
   return oldest
 end
 
--- How long fresh items have to wait for company; 0 when they may go.
-local function ms_to_linger(b)
+-- How long fresh items have to wait for company; 0 when they may go. Where more of them may be too old than one call
+-- drops, they go when the next calls have dropped the rest.
+local function ms_to_linger(b, may_be_old)
+  if may_be_old then return 1 end
   if b.config.algorithm == 'interval' or b.state == 'draining' or ready_count(b) >= batch_size_of(b) then return 0 end
   return math.max(0, oldest_stamp(b) + b.config.min_interval_ms - b.now)
 end
@@ -139,9 +120,9 @@ end
 
 -- What is due for a retry comes before fresh items, and does not linger; but the breaker is probed with fresh ones, so
 -- that a batch which is itself the trouble can't keep it open. Returns what to take, or nil, why not, and for how long.
-local function choose(b, verdict)
+local function choose(b, verdict, may_be_old)
   local retry_id, retry = due_retry(b)
-  local linger_ms = ready_count(b) > 0 and ms_to_linger(b) or math.huge
+  local linger_ms = ready_count(b) > 0 and ms_to_linger(b, may_be_old) or math.huge
   if retry and not (verdict == 'probe' and linger_ms == 0) then return { id = retry_id, batch = retry } end
   if linger_ms == 0 then return {} end
   if ready_count(b) == 0 then return nil, 'empty', ms_to_next_due(b) end
@@ -188,7 +169,7 @@ local function take_batch(b, id)
   local reason, ms = obstacle(b, verdict, why, wait_ms)
   if reason then return no_batch(b, reason, ms) end
   local choice
-  choice, reason, ms = choose(b, verdict)
+  choice, reason, ms = choose(b, verdict, expirable == 0)
   if not choice then return no_batch(b, reason, ms) end
   return lease_out(b, id, choice, verdict)
 end

@@ -22,6 +22,10 @@ local function next_state(b)
   local target = STATE_RANK[state_at(b)]
   local rank = STATE_RANK[b.state]
   if target >= rank then return STATES[target] end
+  if b.state == 'blocked' and c.max_bytes then
+    local free_bytes = math.min(c.max_bytes, c.max_item_bytes + c.hysteresis * c.max_bytes)
+    if c.max_bytes - b.bytes < free_bytes then return 'blocked' end
+  end
   local marks = { 0, c.low, c.high, 1 }
   local utilization = utilization_of(b)
   while rank > target and utilization < marks[rank] - c.hysteresis do rank = rank - 1 end
