@@ -63,7 +63,7 @@ const found = (text: string, pattern: RegExp) =>
 /** The errors that a script may answer, by its code or its header. */
 const errorsIn = (text: string) => found(text, /\b(BP_[A-Z_]*[A-Z])\b/g);
 /** The first words of the replies of a script, by its code. */
-const tagsIn = (lua: string) => found(lua, /(?:vitals\(b, |return \{ |recorded\[1\] = )'(\w+)'/g);
+const tagsIn = (lua: string) => found(lua, /(?:vitals\(b, |(?:return|local reply =) \{ |recorded\[1\] = )'(\w+)'/g);
 /** The same by its header; what settle passes on of take is take's. */
 function tagsNamed({ text }: Header): readonly string[] {
   const own = found(text, /(?<=Returns )\{'(\w+)'/g);

@@ -66,7 +66,8 @@ end
 -- Names exactly the options that `stored` would put in force; and these, for who has not seen them yet.
 local OWN_FIELDS = { version = true, layout = true, compiled = true }
 local function sealed()
-  local options, reply = {}, { 'unchecked' }
+  local options = {}
+  local reply = { 'unchecked' }
   for field in pairs(stored) do
     if not OWN_FIELDS[field] and not string.find(field, ':', 1, true) then options[#options + 1] = field end
   end
