@@ -279,8 +279,48 @@ export function describeDownstream(open: OpenStore): void {
       await rig.fill(1);
       await rig.takeBatch();
     });
+
+    test('a batch that is full by its bytes goes at once, and whoever lingers is told of it', async ({ rig }) => {
+      await rig.declare({ ...ELASTIC, batchSize: 10, minFlushIntervalMs: 80, maxItemBytes: 600_000 });
+      await rig.push(LARGE);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'lingering' });
+      await rig.listen();
+      expect(await rig.signalsOf(() => rig.push(LARGE))).toEqual([{ kind: 'ready' }]);
+      expect((await rig.takeBatch()).items).toHaveLength(2);
+    });
+
+    test('what waits in a full buffer goes at once, for no company can come', async ({ rig }) => {
+      await rig.declare({ ...ELASTIC, maxBufferSize: 3, batchSize: 4, minFlushIntervalMs: 80 });
+      await rig.fill(2);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'lingering' });
+      await rig.fill(1);
+      expect((await rig.takeBatch()).items).toHaveLength(3);
+    });
+
+    for (const [what, options, item, offered] of [
+      ['items', { maxBufferSize: 6, batchSize: 4 }, 'x', 6],
+      ['bytes', { maxItemBytes: 600_000, maxBufferBytes: 4_200_000, batchSize: 10 }, LARGE, 8],
+    ] as const) {
+      test(`permits grow though the buffer holds no full batch of ${what} beside the one in flight`, async ({
+        rig,
+      }) => {
+        await rig.declare({ ...ELASTIC, ...options });
+        for (let flush = 0; flush < 7; flush++) {
+          await rig.push(...Array.from({ length: flush === 0 ? offered : offered / 2 }, () => item));
+          const batch = await rig.takeBatch();
+          await rig.push(...Array.from({ length: offered / 2 }, () => item));
+          await rig.advance(200);
+          await rig.ack(batch, { latencyMs: 200 });
+        }
+        const decisions = (await rig.store.events({ limit: 1_000 })).filter(({ kind }) => kind === 'control');
+        expect(decisions).toMatchObject([{ reason: 'slow_start', fromPermits: 1, toPermits: 2 }]);
+      });
+    }
   });
 }
+
+/** Two of these are a full batch. */
+const LARGE = 'x'.repeat(524_288);
 
 async function failFlushes(rig: Rig, count: number): Promise<void> {
   for (let i = 0; i < count; i++) await rig.fail(await rig.takeBatch(), { latencyMs: 10 });

@@ -1,4 +1,5 @@
 import { afterTake, takeVerdict } from '../domain/control/fleet-control.js';
+import { MAX_BATCH_BYTES } from '../domain/control/full-batch.js';
 import { batchSizeInForce, permitsInForce } from '../domain/control/in-force.js';
 import { LANES, leadingLane } from '../domain/lane.js';
 import type { NoBatchReason, TakenBatch, TakeReply, TakeRequest } from '../domain/store-port.js';
@@ -15,7 +16,6 @@ type Taken =
 
 const MAX_SWEPT = 16;
 const MAX_EXPIRED_PER_TAKE = 1_000;
-const MAX_BATCH_BYTES = 1_048_576;
 /** Of a decision for which no caller gave a jitter. */
 const MIDDLE_JITTER = 0.5;
 /** Ask again at the latest after this: whatever was overlooked costs no more than a second. */
@@ -47,7 +47,10 @@ function sweepLostLeases(step: Step): void {
     if (lost === undefined) break;
     step.raise();
     tally.leasesLost++;
-    if (lost.probe) step.observeFlush(lost, { outcome: 'lost', latencyMs: 0, retryAfterMs: 0 }, MIDDLE_JITTER);
+    if (lost.probe) {
+      const fullBatchWaited = step.fullBatchWaits;
+      step.observeFlush(lost, { outcome: 'lost', latencyMs: 0, retryAfterMs: 0, fullBatchWaited }, MIDDLE_JITTER);
+    }
     step.letOut(failBatch(step, lost, 'lease lost', 0, lost.attempts > 0).dead);
     step.followFill();
   }
@@ -98,9 +101,8 @@ function pauseLeftMs({ ledger, config, nowMs }: Step): number {
 }
 
 /** Where permits pace, a partial batch waits for company, but not while an operator waits for the buffer to be empty. */
-function lingerLeftMs({ ledger, config, nowMs, draining }: Step): number {
-  const full = ledger.ready.count >= batchSizeInForce(config, ledger.fleetControl.elastic);
-  if (config.control.algorithm === 'interval' || draining || full) return 0;
+function lingerLeftMs({ ledger, config, nowMs, draining, fullBatchWaits }: Step): number {
+  if (config.control.algorithm === 'interval' || draining || fullBatchWaits) return 0;
   return (ledger.ready.oldestAtMs() ?? nowMs) + config.minFlushIntervalMs - nowMs;
 }
 

@@ -11,7 +11,7 @@ export interface EpochView {
   readonly variance: number;
   /** Batches that were in flight at once, as far as permitted now. */
   readonly atOnce: number;
-  /** Most batches left a full one waiting: more could have been flushed. */
+  /** Most batches let a full one wait: more could have been flushed. */
   readonly backlogged: boolean;
   /** Every permit was in use. */
   readonly permitBound: boolean;

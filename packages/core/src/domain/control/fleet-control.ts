@@ -63,6 +63,8 @@ export interface FleetReport extends FlushReport {
   readonly retryAfterMs: number;
   /** This batch was taken as the breaker's probe. */
   readonly probe: boolean;
+  /** Items that wait, after it. */
+  readonly ready: number;
   readonly state: BackpressureState;
   /** Batches in flight, this one no longer. */
   readonly inFlight: number;
@@ -176,7 +178,7 @@ export function afterFlush(
   const control = { elastic, epoch: before.epoch, breaker, holdUntilMs, scheduledTakeMs };
   if (breaker.phase !== before.breaker.phase) return turned(control, report, nowMs);
   if (breaker.phase !== 'closed' || limits.control.algorithm !== 'elastic') return { control };
-  const epoch = withFlush(control.epoch, report, Math.floor(elastic.batchSize), nowMs);
+  const epoch = withFlush(control.epoch, report, nowMs);
   if (epochIsOver(epoch, elastic.wantedSamples, nowMs)) return decided(control, epoch, report, nowMs, limits);
   return { control: { elastic, epoch, breaker, holdUntilMs, scheduledTakeMs } };
 }

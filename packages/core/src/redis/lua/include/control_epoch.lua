@@ -36,7 +36,7 @@ local function spread_of(counts, samples)
 end
 
 -- One that was taken before the epoch ran under other permits: it counts as throughput only.
-local function count_flush(b, epoch, report, batch_size)
+local function count_flush(b, epoch, report)
   local before = epoch.startMs
   if before == 0 then epoch.startMs = b.now end
   if report.outcome == 'flushed' then epoch.flushed = epoch.flushed + 1 end
@@ -50,7 +50,7 @@ local function count_flush(b, epoch, report, batch_size)
   else
     epoch.failures = epoch.failures + 1
   end
-  if report.ready >= batch_size then epoch.backlogged = epoch.backlogged + 1 end
+  if report.fullBatchWaited then epoch.backlogged = epoch.backlogged + 1 end
 end
 
 local function enough_batches(elapsed_ms, wanted_samples)

@@ -3,6 +3,7 @@
 --- @include "effective"
 --- @include "elastic_law"
 --- @include "flush_rate"
+--- @include "full_batch"
 --- @include "move_state"
 --- @include "unpack_field"
 -- The control loop of the fleet. Mirrors domain/control/fleet-control.ts. The field `control` of the state holds what
@@ -130,7 +131,7 @@ local function control_flushed(b, report, jitter)
     law = read_law(b)
     return law.wantedSamples
   end
-  count_flush(b, control.epoch, report, b.batchSize)
+  count_flush(b, control.epoch, report)
   local counts = counts_if_over(b, control.epoch, wanted_samples)
   if not counts then return end
   local seen = observation_of(b, control.epoch, counts, report)
@@ -146,5 +147,6 @@ local MIDDLE_JITTER = 0.5
 local function control_lost(b, batch)
   control_flushed(b, {
     outcome = 'lost', latencyMs = 0, retryAfterMs = 0, takenAtMs = batch.taken_ms, probe = true, ready = ready_count(b),
+    fullBatchWaited = full_batch_waits(b),
   }, MIDDLE_JITTER)
 end

@@ -1,9 +1,9 @@
 --- @include "expire_ready"
 --- @include "fleet_control"
+--- @include "full_batch"
 --- @include "sweep_leases"
 --- @include "vitals"
 -- Takes a batch under the taker's id: permit, pace, batch and lease in one step.
-local MAX_BATCH_BYTES = 1048576
 local MAX_EXPIRED_PER_TAKE = 1000
 local PIECE = 50
 local LEADING_LANE = { [0] = 1, 1, 1, 1, 1, 1, 1, 2, 2, 3 }
@@ -128,7 +128,7 @@ end
 
 -- How long fresh items have to wait for company; 0 when they may go.
 local function ms_to_linger(b)
-  if b.config.algorithm == 'interval' or b.state == 'draining' or ready_count(b) >= batch_size_of(b) then return 0 end
+  if b.config.algorithm == 'interval' or b.state == 'draining' or full_batch_waits(b) then return 0 end
   return math.max(0, oldest_stamp(b) + b.config.min_interval_ms - b.now)
 end
 
