@@ -272,6 +272,22 @@ export function describeDownstream(open: OpenStore): void {
       expect(control).toMatchObject({ mode: 'observe', baselineMs: expect.closeTo(50, -1) });
     });
 
+    test('the law begins anew when it begins to rule: what was seen before has a queue in it', async ({ rig }) => {
+      await rig.declare({ ...ELASTIC, control: { algorithm: 'elastic', mode: 'observe' }, maxConcurrentFlushes: 3 });
+      await rig.fill(1_000);
+      await flushAll(rig, { latencyMs: 300, forMs: 3_000 });
+      const before = [await rig.takeBatch(), await rig.takeBatch(), await rig.takeBatch()];
+      expect((await rig.snapshot()).control).toMatchObject({ baselineMs: expect.closeTo(300, -1.3) });
+      await rig.advance(1);
+      await rig.patch({ control: { algorithm: 'elastic', mode: 'enforce' } });
+      const { vitals, control } = await rig.snapshot();
+      expect(vitals).toMatchObject({ permits: 1, batchSize: 1, intervalMs: 0 });
+      expect(control).toMatchObject({ permits: 1, baselineMs: 0, latencyMs: 0, learning: true });
+      for (const batch of before) await rig.ack(batch, { latencyMs: 300 });
+      await flushAll(rig, { latencyMs: 100, forMs: 1_100 });
+      expect((await rig.snapshot()).control).toMatchObject({ baselineMs: expect.closeTo(100, -1.3) });
+    });
+
     test('a partial batch lingers for the shortest interval, a full one goes at once', async ({ rig }) => {
       await rig.declare({ ...ELASTIC, batchSize: 3, minFlushIntervalMs: 80 });
       await rig.fill(2);

@@ -1,4 +1,5 @@
-import { withoutBreaker, withoutEpoch } from '../domain/control/fleet-control.js';
+import { withLawAnew, withoutBreaker, withoutEpoch } from '../domain/control/fleet-control.js';
+import { lawRules } from '../domain/control/in-force.js';
 import { controlUnder, withoutSamples } from '../domain/interval-law.js';
 import type { ConfigureReply, ConfigureRequest } from '../domain/store-port.js';
 import type { Step } from './step.js';
@@ -12,6 +13,10 @@ export function configure(step: Step, request: ConfigureRequest): ConfigureReply
   if (config.control.algorithm !== step.config.control.algorithm) {
     ledger.control = withoutSamples(ledger.control);
     ledger.fleetControl = withoutEpoch(ledger.fleetControl, ledger.batches.leasedCount);
+  }
+  if (lawRules(step.config) && !lawRules(config)) {
+    ledger.fleetControl = withLawAnew(ledger.fleetControl, step.nowMs, ledger.batches.leasedCount, step.config);
+    ledger.control = { ...ledger.control, intervalMs: ledger.fleetControl.elastic.intervalMs };
   }
   if (!step.config.breaker.enabled) ledger.fleetControl = withoutBreaker(ledger.fleetControl);
   enforceConfig(step);

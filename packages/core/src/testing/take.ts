@@ -1,6 +1,6 @@
 import { afterTake, takeVerdict } from '../domain/control/fleet-control.js';
 import { MAX_BATCH_BYTES } from '../domain/control/full-batch.js';
-import { batchSizeInForce, permitsInForce } from '../domain/control/in-force.js';
+import { batchSizeInForce, intervalRules, permitsInForce } from '../domain/control/in-force.js';
 import { LANES, leadingLane } from '../domain/lane.js';
 import type { NoBatchReason, TakenBatch, TakeReply, TakeRequest } from '../domain/store-port.js';
 import type { Batch, LeasedBatch } from './batch-table.js';
@@ -96,13 +96,13 @@ function dropExpired(step: Step): void {
 
 /** The law spaces the takes of the whole fleet evenly: each slot pauses for the interval. */
 function pauseLeftMs({ ledger, config, nowMs }: Step): number {
-  if (config.control.algorithm !== 'interval') return 0;
+  if (!intervalRules(config)) return 0;
   return ledger.lastTakeAtMs + ledger.control.intervalMs / Math.max(1, ledger.fleet.slots) - nowMs;
 }
 
-/** Where permits pace, a partial batch waits for company, but not while an operator waits for the buffer to be empty. */
+/** Where no interval paces, a partial batch waits for company, but not while an operator waits for the buffer to be empty. */
 function lingerLeftMs({ ledger, config, nowMs, draining, fullBatchWaits }: Step): number {
-  if (config.control.algorithm === 'interval' || draining || fullBatchWaits) return 0;
+  if (intervalRules(config) || draining || fullBatchWaits) return 0;
   return (ledger.ready.oldestAtMs() ?? nowMs) + config.minFlushIntervalMs - nowMs;
 }
 

@@ -71,6 +71,7 @@ export type ElasticLimits = Pick<
   | 'targetLatencyMs'
   | 'maxConcurrentFlushes'
   | 'flushTimeoutMs'
+  | 'control'
 >;
 
 /** Why a decision is what it is. */

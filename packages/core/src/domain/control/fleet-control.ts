@@ -37,7 +37,6 @@ export interface FleetControl {
 
 /** The options that control reads; a whole `BackpressureConfig` fits. */
 export interface ControlLimits extends ElasticLimits {
-  readonly control: Pick<BackpressureConfig['control'], 'algorithm' | 'mode'>;
   readonly breaker: BreakerLimits & { readonly enabled: boolean };
   /** Takes per second of the whole fleet; no limit when undefined. */
   readonly maxFlushesPerSecond?: number | undefined;
@@ -157,6 +156,16 @@ export function movedBack({ epoch, breaker, ...control }: FleetControl, ms: numb
     holdUntilMs: back(control.holdUntilMs),
     scheduledTakeMs: back(control.scheduledTakeMs),
   };
+}
+
+/** The law begins to rule: what was seen while nobody followed it, or long ago, has its queue in it. */
+export function withLawAnew(
+  control: FleetControl,
+  nowMs: number,
+  inFlight: number,
+  limits: ElasticLimits,
+): FleetControl {
+  return { ...control, elastic: initialElastic(limits), epoch: newEpoch(nowMs, inFlight) };
 }
 
 /** Under another algorithm what was seen says nothing. */

@@ -34,6 +34,7 @@ local compiled = read_config(config_key)
 local sound = compiled and whole_number(stored.version)
 local version = whole_number(stored.version) or (compiled and compiled.version) or 0
 local algorithm = stored['control.algorithm']
+local ruled = algorithm == 'elastic' and stored['control.mode'] == 'enforce'
 local writes, deletes = {}, {}
 local changed = false
 
@@ -140,6 +141,10 @@ if changed then
     b.epochStartMs, b.epochSamples = 0, 0
     forget_epoch(b, 0)
     redis.call('UNLINK', b.keys.epoch)
+  end
+  if version > 1 and law_rules(b) and not ruled then
+    write_law(b, elastic.initial(elastic_limits(b.config)))
+    forget_epoch(b, b.now)
   end
   if not b.config.breaker_enabled then close_breaker(b) end
   if b.config.algorithm ~= 'interval' and not law_rules(b) then b.intervalMs = 0 end

@@ -23,7 +23,7 @@ local function elastic_limits(c)
   return {
     batchSize = c.batch_size, maxBatchSize = c.max_batch_size, minFlushIntervalMs = c.min_interval_ms,
     maxFlushIntervalMs = c.max_interval_ms, targetLatencyMs = c.target_latency_ms,
-    maxConcurrentFlushes = c.permits, flushTimeoutMs = c.flush_timeout_ms,
+    maxConcurrentFlushes = c.permits, flushTimeoutMs = c.flush_timeout_ms, observed = not c.enforced,
   }
 end
 

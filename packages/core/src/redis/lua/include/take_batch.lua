@@ -128,12 +128,12 @@ end
 
 -- How long fresh items have to wait for company; 0 when they may go.
 local function ms_to_linger(b)
-  if b.config.algorithm == 'interval' or b.state == 'draining' or full_batch_waits(b) then return 0 end
+  if interval_rules(b) or b.state == 'draining' or full_batch_waits(b) then return 0 end
   return math.max(0, oldest_stamp(b) + b.config.min_interval_ms - b.now)
 end
 
 local function ms_to_pace(b)
-  if b.config.algorithm ~= 'interval' then return 0 end
+  if not interval_rules(b) then return 0 end
   return b.lastTakeAtMs + b.intervalMs / math.max(1, b.slots) - b.now
 end
 
