@@ -247,8 +247,12 @@ export function describeDownstream(open: OpenStore): void {
       await flushAll(rig, { latencyMs: 100, forMs: 12_000, slots: 2 });
       expect((await rig.snapshot()).vitals.batchSize).toBe(12);
       expect((await rig.takeBatch()).items).toHaveLength(12);
-      await rig.patch({ maxBatchSize: 4 });
-      expect((await rig.takeBatch()).items).toHaveLength(4);
+      const { baselineMs } = (await rig.snapshot()).control;
+      await rig.patch({ maxBatchSize: 6 });
+      expect((await rig.takeBatch()).items).toHaveLength(6);
+      // So has the law: else it would look for a backlog of twelve, and cut twelve when flushes fail.
+      const resized = { batchSize: 6, baselineMs: expect.closeTo(baselineMs / 2, 6) };
+      expect((await rig.snapshot()).control).toMatchObject(resized);
     });
 
     test('each decision is a signal to everybody', async ({ rig }) => {

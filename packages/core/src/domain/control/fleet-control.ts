@@ -8,7 +8,7 @@ import {
   type ElasticLimits,
   initialElastic,
 } from './elastic-control.js';
-import { decide, recovering } from './elastic-law.js';
+import { decide, recovering, withinLimits } from './elastic-law.js';
 import {
   type ControlEpoch,
   epochIsOver,
@@ -166,6 +166,17 @@ export function withLawAnew(
   limits: ElasticLimits,
 ): FleetControl {
   return { ...control, elastic: initialElastic(limits), epoch: newEpoch(nowMs, inFlight) };
+}
+
+/** Options have changed. Where the law's batch is another now, what was seen before says nothing. */
+export function underLimits(
+  control: FleetControl,
+  nowMs: number,
+  inFlight: number,
+  limits: ControlLimits,
+): FleetControl {
+  const elastic = withinLimits(control.elastic, limits);
+  return elastic === control.elastic ? control : { ...control, elastic, epoch: newEpoch(nowMs, inFlight) };
 }
 
 /** Under another algorithm what was seen says nothing. */

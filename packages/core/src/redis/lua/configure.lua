@@ -142,10 +142,7 @@ if changed then
     forget_epoch(b, 0)
     redis.call('UNLINK', b.keys.epoch)
   end
-  if version > 1 and law_rules(b) and not ruled then
-    write_law(b, elastic.initial(elastic_limits(b.config)))
-    forget_epoch(b, b.now)
-  end
+  if version > 1 then follow_limits(b, ruled) end
   if not b.config.breaker_enabled then close_breaker(b) end
   if b.config.algorithm ~= 'interval' and not law_rules(b) then b.intervalMs = 0 end
   b.intervalMs = math.min(b.config.max_interval_ms, math.max(b.config.min_interval_ms, b.intervalMs))

@@ -46,6 +46,15 @@ local function forget_epoch(b, start_ms)
   if b.config.algorithm == 'elastic' then redis.call('UNLINK', b.keys.epoch) end
 end
 
+-- Options have changed. Where the law begins to rule, or its batch is another now, what was seen before says nothing.
+local function follow_limits(b, ruled)
+  local limits, before = elastic_limits(b.config), read_law(b)
+  local law = elastic.within_limits(law_rules(b) and not ruled and elastic.initial(limits) or before, limits)
+  if law == before then return end
+  write_law(b, law)
+  forget_epoch(b, b.now)
+end
+
 -- Returns pass, probe, or wait with the reason and the time.
 local function control_verdict(b)
   local control, c = open_control(b), b.config
