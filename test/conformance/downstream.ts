@@ -300,6 +300,13 @@ export function describeDownstream(open: OpenStore): void {
       await rig.takeBatch();
     });
 
+    test('a partial batch lingers no longer because the clock goes back', async ({ rig }) => {
+      await rig.declare({ ...ELASTIC, batchSize: 3, minFlushIntervalMs: 80 });
+      await rig.fill(2);
+      await rig.advance(-3_600_000);
+      await rig.takeBatch();
+    });
+
     test('a batch that is full by its bytes goes at once, and whoever lingers is told of it', async ({ rig }) => {
       await rig.declare({ ...ELASTIC, batchSize: 10, minFlushIntervalMs: 80, maxItemBytes: 600_000 });
       await rig.push(LARGE);

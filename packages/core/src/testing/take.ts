@@ -103,7 +103,9 @@ function pauseLeftMs({ ledger, config, nowMs }: Step): number {
 /** Where no interval paces, a partial batch waits for company, but not while an operator waits for the buffer to be empty. */
 function lingerLeftMs({ ledger, config, nowMs, draining, fullBatchWaits }: Step): number {
   if (intervalRules(config) || draining || fullBatchWaits) return 0;
-  return (ledger.ready.oldestAtMs() ?? nowMs) + config.minFlushIntervalMs - nowMs;
+  const ageMs = nowMs - (ledger.ready.oldestAtMs() ?? nowMs);
+  // From the future is what was admitted before the clock went back.
+  return ageMs < 0 ? 0 : config.minFlushIntervalMs - ageMs;
 }
 
 /** Fresh items: the lane whose turn it is, then the others, highest first. */

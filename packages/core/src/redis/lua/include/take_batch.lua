@@ -129,7 +129,9 @@ end
 -- How long fresh items have to wait for company; 0 when they may go.
 local function ms_to_linger(b)
   if interval_rules(b) or b.state == 'draining' or full_batch_waits(b) then return 0 end
-  return math.max(0, oldest_stamp(b) + b.config.min_interval_ms - b.now)
+  local age_ms = b.now - oldest_stamp(b)
+  -- From the future is what was admitted before the clock went back.
+  return age_ms < 0 and 0 or math.max(0, b.config.min_interval_ms - age_ms)
 end
 
 local function ms_to_pace(b)
