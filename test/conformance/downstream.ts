@@ -182,6 +182,22 @@ export function describeDownstream(open: OpenStore): void {
   });
 
   describe('maxFlushesPerSecond', () => {
+    test('raised at run time it is in force at once, and lowered after the next place', async ({ rig }) => {
+      await rig.declare({ ...FIXED, batchSize: 1, maxFlushesPerSecond: 0.001 });
+      await rig.fill(10);
+      await rig.takeBatch();
+      await rig.advance(1_000);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'rate' });
+      await rig.patch({ maxFlushesPerSecond: 100 });
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'rate', waitMs: 10 });
+      await rig.advance(10);
+      await rig.takeBatch();
+      await rig.patch({ maxFlushesPerSecond: 1 });
+      await rig.advance(10);
+      await rig.takeBatch();
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'rate', waitMs: 1_000 });
+    });
+
     for (const rate of [0.5, 4, 40]) {
       test(`at ${rate}, no window sees more than its share and one, and a fleet that asks in time loses none`, async ({
         rig,

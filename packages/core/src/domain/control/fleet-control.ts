@@ -18,7 +18,7 @@ import {
   withFlush,
   withTake,
 } from './epoch.js';
-import { nextTakeMs } from './flush-rate-gate.js';
+import { nextTakeMs, rescheduledMs } from './flush-rate-gate.js';
 
 /**
  * What the whole fleet knows about its downstream, in one place: the elastic law with its running epoch, the breaker,
@@ -176,7 +176,9 @@ export function underLimits(
   limits: ControlLimits,
 ): FleetControl {
   const elastic = withinLimits(control.elastic, limits);
-  return elastic === control.elastic ? control : { ...control, elastic, epoch: newEpoch(nowMs, inFlight) };
+  const epoch = elastic === control.elastic ? control.epoch : newEpoch(nowMs, inFlight);
+  const scheduledTakeMs = rescheduledMs(control.scheduledTakeMs, nowMs, limits.maxFlushesPerSecond);
+  return { ...control, elastic, epoch, scheduledTakeMs };
 }
 
 /** Under another algorithm what was seen says nothing. */

@@ -48,6 +48,8 @@ end
 
 -- Options have changed. Where the law begins to rule, or its batch is another now, what was seen before says nothing.
 local function follow_limits(b, ruled)
+  local control, rate = change_control(b), b.config.max_flushes_per_second
+  control.scheduledTakeMs = rescheduled_ms(control.scheduledTakeMs, b.now, rate)
   local limits, before = elastic_limits(b.config), read_law(b)
   local law = elastic.within_limits(law_rules(b) and not ruled and elastic.initial(limits) or before, limits)
   if law == before then return end
