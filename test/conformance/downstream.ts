@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { describe, expect } from 'vitest';
 import { type OpenStore, type Rig, storeTest } from './rig.js';
 
@@ -278,6 +279,7 @@ export function describeDownstream(open: OpenStore): void {
       const { decision } = await rig.signal('control', () => flushAll(rig, { latencyMs: 20, forMs: 3_000 }));
       const [event] = (await rig.store.events({ limit: 1_000 })).filter(({ kind }) => kind === 'control');
       // A signal has fewer digits than the event.
+      assert('toPermits' in decision);
       const { latencyMs, baselineMs, ...exact } = decision;
       const close = { latencyMs: expect.closeTo(latencyMs, 6), baselineMs: expect.closeTo(baselineMs, 6) };
       expect(event).toMatchObject({ ...exact, ...close });

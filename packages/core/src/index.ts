@@ -34,6 +34,7 @@ export {
 } from './domain/errors.js';
 export type { FlushContext, FlushFailure, FlushFunction, FlushItemMeta, FlushResult } from './domain/flush.js';
 export type { Forecast } from './domain/forecast.js';
+export type { IntervalDecision, IntervalReason } from './domain/interval-law.js';
 export { LANES, type Lane } from './domain/lane.js';
 export { BackpressureState } from './domain/state.js';
 export { BackpressureStrategy } from './domain/strategy.js';

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { BREAKER_PHASES } from '../domain/control/breaker.js';
 import { ELASTIC_REASONS } from '../domain/control/elastic-control.js';
 import type { ControlDecision } from '../domain/control/fleet-control.js';
+import { INTERVAL_REASONS, type IntervalDecision } from '../domain/interval-law.js';
 
 /** A control decision, as it stands in the event stream and in a signal. */
 export const controlDecision = z.object({
@@ -20,10 +21,21 @@ export const controlDecision = z.object({
   breaker: z.enum(BREAKER_PHASES),
 });
 
+/** A decision of the law of the interval. */
+export const intervalDecision = z.object({
+  fromMs: z.coerce.number(),
+  toMs: z.coerce.number(),
+  p50Ms: z.coerce.number(),
+  samples: z.coerce.number(),
+  reason: z.enum(INTERVAL_REASONS),
+});
+
+const anyDecision = z.union([controlDecision, intervalDecision]);
+
 /** Reads the JSON of a signal; undefined when this version does not understand it. */
-export function readDecision(json: string): ControlDecision | undefined {
+export function readDecision(json: string): ControlDecision | IntervalDecision | undefined {
   try {
-    return controlDecision.safeParse(JSON.parse(json)).data;
+    return anyDecision.safeParse(JSON.parse(json)).data;
   } catch {
     return undefined;
   }

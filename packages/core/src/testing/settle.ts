@@ -165,9 +165,9 @@ function followInterval(step: Step, reportedMs: number, latencyMs: number): void
   const { ledger, config, nowMs } = step;
   ledger.lastFlushLatencyMs = reportedMs;
   if (config.control.algorithm !== 'interval') return;
-  const { control, change } = observeLatency(ledger.control, latencyMs, nowMs, config);
+  const { control, decision } = observeLatency(ledger.control, latencyMs, nowMs, config);
   ledger.control = control;
-  if (change !== undefined) step.logInterval(change);
+  if (decision !== undefined) step.tellInterval(decision);
 }
 
 /** One outcome per item is needed; and of a batch of which all was acked there is nothing to fail or give back. */

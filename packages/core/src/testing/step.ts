@@ -4,7 +4,7 @@ import { afterFlush, type FleetReport } from '../domain/control/fleet-control.js
 import { fullBatchWaits, type Waiting } from '../domain/control/full-batch.js';
 import { batchSizeInForce, lawRules } from '../domain/control/in-force.js';
 import { countFlow } from '../domain/flow-rate.js';
-import type { IntervalChange } from '../domain/interval-law.js';
+import type { IntervalDecision } from '../domain/interval-law.js';
 import type { Lane } from '../domain/lane.js';
 import { type BackpressureState, nextState, stateAt } from '../domain/state.js';
 import type { Signal, Vitals } from '../domain/store-port.js';
@@ -104,8 +104,9 @@ export class Step {
     this.signals.push({ kind: 'control', decision });
   }
 
-  logInterval(change: IntervalChange): void {
-    this.ledger.log.append({ id: this.#eventId(), atMs: this.nowMs, kind: 'interval', ...change });
+  tellInterval(decision: IntervalDecision): void {
+    this.ledger.log.append({ id: this.#eventId(), atMs: this.nowMs, kind: 'interval', ...decision });
+    this.signals.push({ kind: 'control', decision });
   }
 
   /** DRAINING ends at size 0, or at its end time even if its caller has died. */
