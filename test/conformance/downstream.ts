@@ -280,9 +280,14 @@ export function describeDownstream(open: OpenStore): void {
       const [event] = (await rig.store.events({ limit: 1_000 })).filter(({ kind }) => kind === 'control');
       // A signal has fewer digits than the event.
       assert('toPermits' in decision);
-      const { latencyMs, baselineMs, ...exact } = decision;
-      const close = { latencyMs: expect.closeTo(latencyMs, 6), baselineMs: expect.closeTo(baselineMs, 6) };
-      expect(event).toMatchObject({ ...exact, ...close });
+      const close = Object.entries(decision).map(([name, value]) => [
+        name,
+        typeof value === 'number' ? expect.closeTo(value, 6) : value,
+      ]);
+      expect(event).toMatchObject(Object.fromEntries(close));
+      // What it was made of, and the law before.
+      expect(decision).toMatchObject({ state: 'normal', slots: 0, batches: decision.samples, inFlight: 1 });
+      expect(decision).toMatchObject({ fromBatchSize: 1, fromBaselineMs: 0, backlogged: decision.batches });
     });
 
     test('observed, it decides and enforces nothing', async ({ rig }) => {

@@ -1,8 +1,8 @@
 import { DEFAULT_CONFIG } from '../../../packages/core/src/domain/config.js';
+import type { ControlDecision } from '../../../packages/core/src/domain/control/control-decision.js';
 import {
   afterFlush,
   afterTake,
-  type ControlDecision,
   type ControlLimits,
   initialFleetControl,
   takeVerdict,

@@ -107,13 +107,14 @@ function enough(elapsedMs: number, wantedSamples: number): number {
   return elapsedMs < LONGEST_EPOCH_MS ? Math.min(wantedSamples, FEWER_SAMPLES) : FEWEST_SAMPLES;
 }
 
-/** What the law is told of an epoch that is over. */
+/** What the law is told of an epoch that is over, and everybody of one that the breaker ended. */
 export function observationOf(
   epoch: ControlEpoch,
   now: { readonly ready: number; readonly state: BackpressureState; readonly slots: number },
   nowMs: number,
 ): EpochObservation {
   const { latencies, batches, failures, throttled, backlogged, maxInFlight } = epoch;
+  const elapsedMs = nowMs - epoch.startMs;
   return {
     latencyMs: quantileMs(latencies, 0.5),
     spread: spreadOf(latencies),
@@ -122,7 +123,7 @@ export function observationOf(
     failures,
     throttled,
     backlogged,
-    flushesPerSecond: (epoch.flushed * 1_000) / (nowMs - epoch.startMs),
+    flushesPerSecond: elapsedMs > 0 ? (epoch.flushed * 1_000) / elapsedMs : 0,
     maxInFlight,
     ready: now.ready,
     state: now.state,

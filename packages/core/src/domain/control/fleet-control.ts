@@ -1,13 +1,8 @@
-import type { BackpressureConfig } from '../config.js';
 import type { BackpressureState } from '../state.js';
-import type { Breaker, BreakerLimits, BreakerPhase } from './breaker.js';
+import type { Breaker, BreakerLimits } from './breaker.js';
 import * as circuit from './breaker.js';
-import {
-  type ElasticReason as ControlReason,
-  type ElasticControl,
-  type ElasticLimits,
-  initialElastic,
-} from './elastic-control.js';
+import type { ControlDecision, ControlReason } from './control-decision.js';
+import { type ElasticControl, type ElasticLimits, type EpochObservation, initialElastic } from './elastic-control.js';
 import { decide, recovering, withinLimits } from './elastic-law.js';
 import {
   type ControlEpoch,
@@ -69,27 +64,6 @@ export interface FleetReport extends FlushReport {
   readonly inFlight: number;
   /** Live flush slots of the fleet. */
   readonly slots: number;
-}
-
-export type { ControlReason };
-
-/** One decision, with what it was made of. */
-export interface ControlDecision {
-  readonly reason: ControlReason;
-  readonly fromPermits: number;
-  readonly toPermits: number;
-  readonly intervalMs: number;
-  readonly batchSize: number;
-  /** Median of the epoch; 0 when no flush succeeded. */
-  readonly latencyMs: number;
-  readonly baselineMs: number;
-  readonly samples: number;
-  readonly failures: number;
-  readonly throttled: number;
-  /** The most batches in flight at once in the epoch. */
-  readonly inFlight: number;
-  readonly ready: number;
-  readonly breaker: BreakerPhase;
 }
 
 export function initialFleetControl(limits: ElasticLimits): FleetControl {
@@ -223,7 +197,7 @@ function afterBreaker(
 function turned(control: FleetControl, report: FleetReport, nowMs: number) {
   const { epoch, breaker } = control;
   const elastic = breaker.phase === 'closed' ? recovering(control.elastic) : control.elastic;
-  const decision = decisionOf(control, elastic, 'breaker', epoch, report, breaker);
+  const decision = decisionOf(control, elastic, 'breaker', observationOf(epoch, report, nowMs));
   return { control: { ...control, elastic, epoch: newEpoch(nowMs, report.inFlight) }, decision };
 }
 
@@ -234,32 +208,30 @@ function decided(
   nowMs: number,
   limits: ControlLimits,
 ) {
-  const { control: elastic, reason } = decide(control.elastic, observationOf(epoch, report, nowMs), limits);
-  const decision = decisionOf(control, elastic, reason, epoch, report, control.breaker);
+  const seen = observationOf(epoch, report, nowMs);
+  const { control: elastic, reason } = decide(control.elastic, seen, limits);
+  const decision = decisionOf(control, elastic, reason, seen);
   return { control: { ...control, elastic, epoch: newEpoch(nowMs, report.inFlight) }, decision };
 }
 
 function decisionOf(
-  { elastic: from }: FleetControl,
+  { elastic: from, breaker }: FleetControl,
   to: ElasticControl,
   reason: ControlReason,
-  epoch: ControlEpoch,
-  { ready }: FleetReport,
-  { phase }: Breaker,
+  { maxInFlight: inFlight, ...seen }: EpochObservation,
 ): ControlDecision {
   return {
+    ...seen,
     reason,
     fromPermits: from.permits,
     toPermits: to.permits,
     intervalMs: to.intervalMs,
+    fromBatchSize: from.batchSize,
     batchSize: to.batchSize,
     latencyMs: to.latencyMs,
+    fromBaselineMs: from.baselineMs,
     baselineMs: to.baselineMs,
-    samples: epoch.latencies.samples,
-    failures: epoch.failures,
-    throttled: epoch.throttled,
-    inFlight: epoch.maxInFlight,
-    ready,
-    breaker: phase,
+    inFlight,
+    breaker: breaker.phase,
   };
 }

@@ -71,10 +71,11 @@ local function counts_if_over(b, epoch, wanted_samples)
 end
 
 local function observation_of(b, epoch, counts, report)
+  local elapsed_ms = b.now - epoch.startMs
   return {
     latencyMs = quantile_ms(counts, epoch.samples, 0.5), spread = spread_of(counts, epoch.samples),
     samples = epoch.samples, batches = epoch.batches, failures = epoch.failures, throttled = epoch.throttled,
-    backlogged = epoch.backlogged, flushesPerSecond = (epoch.flushed * 1000) / (b.now - epoch.startMs),
+    backlogged = epoch.backlogged, flushesPerSecond = elapsed_ms > 0 and epoch.flushed * 1000 / elapsed_ms or 0,
     maxInFlight = epoch.maxInFlight, ready = report.ready, state = b.state, slots = b.slots,
   }
 end

@@ -97,12 +97,14 @@ local function breaker_is_open(b)
   return b.config.enforced and open_control(b).breaker.phase ~= 'closed'
 end
 
-local function tell_decision(b, reason, before, law, report, epoch)
+local function tell_decision(b, reason, before, law, seen)
   local fields = {
     reason = reason, fromPermits = before.permits, toPermits = law.permits, intervalMs = law.intervalMs,
-    batchSize = law.batchSize, latencyMs = law.latencyMs, baselineMs = law.baselineMs, samples = epoch.samples,
-    failures = epoch.failures, throttled = epoch.throttled, inFlight = epoch.maxInFlight, ready = report.ready,
-    breaker = b.control.breaker.phase,
+    fromBatchSize = before.batchSize, batchSize = law.batchSize, latencyMs = law.latencyMs,
+    fromBaselineMs = before.baselineMs, baselineMs = law.baselineMs, spread = seen.spread, samples = seen.samples,
+    batches = seen.batches, failures = seen.failures, throttled = seen.throttled, backlogged = seen.backlogged,
+    flushesPerSecond = seen.flushesPerSecond, inFlight = seen.maxInFlight, ready = seen.ready, state = seen.state,
+    slots = seen.slots, breaker = b.control.breaker.phase,
   }
   local flat = {}
   for name, value in pairs(fields) do
@@ -126,7 +128,9 @@ local function turn_breaker(b, report)
   local before = read_law(b)
   local law = control.breaker.phase == 'closed' and elastic.recovering(before) or before
   write_law(b, law)
-  tell_decision(b, 'breaker', before, law, report, control.epoch)
+  local counts = {}
+  if b.config.algorithm == 'elastic' then counts, control.epoch.samples = read_buckets(b) end
+  tell_decision(b, 'breaker', before, law, observation_of(b, control.epoch, counts, report))
   forget_epoch(b, b.now)
 end
 
@@ -148,7 +152,7 @@ local function control_flushed(b, report, jitter)
   local seen = observation_of(b, control.epoch, counts, report)
   local after, reason = elastic.decide(law, seen, elastic_limits(b.config))
   write_law(b, after)
-  tell_decision(b, reason, law, after, report, control.epoch)
+  tell_decision(b, reason, law, after, seen)
   forget_epoch(b, b.now)
 end
 
