@@ -10,6 +10,8 @@ export interface FlushSample {
   /** Items that wait, right after. */
   readonly ready: number;
   readonly state: BackpressureState;
+  /** The state while it was under way, until it was settled. */
+  readonly stateBefore: BackpressureState;
 }
 
 /** Decides for the fleet when batches are taken, how many at once and how large: the product's law, or a peer of it. */

@@ -1,5 +1,6 @@
 import { type BufferStore, itemId, type TakeReply, type Vitals } from '@backpressure/core/store';
-import type { ControlDecision } from '../../../packages/core/src/domain/control/fleet-control.js';
+import type { ControlDecision } from '../../../packages/core/src/domain/control/control-decision.js';
+import { fullBatchWaits } from '../../../packages/core/src/domain/control/full-batch.js';
 import type { StoreToken } from '../../../packages/core/src/domain/errors.js';
 import { Elastic } from '../peers/elastic.js';
 import type { Plant } from './plant.js';
@@ -87,6 +88,7 @@ export class StoreFleet {
     const { job, batchId, takenAtMs } = flight;
     this.#flights.delete(job);
     this.#freeJobs.push(job);
+    const { state: stateBefore } = this.vitals;
     this.#jitter = outcome === 'flushed' ? 0 : this.#random.next();
     const latencyMs = nowMs - takenAtMs;
     const { kind, vitals, next } = await this.#store.settle({
@@ -100,7 +102,7 @@ export class StoreFleet {
     });
     if (kind !== 'settled') throw new Error('Nobody else takes a batch, and yet a settlement came too late.');
     const { ready, state } = vitals;
-    this.controller.settled({ latencyMs, outcome, retryAfterMs, takenAtMs, ready, state }, nowMs);
+    this.controller.settled({ latencyMs, outcome, retryAfterMs, takenAtMs, ready, state, stateBefore }, nowMs);
     return next === undefined ? undefined : this.#taken(next, nowMs);
   }
 
@@ -143,6 +145,6 @@ function isDue({ reason, vitals }: TakeReply & { kind: 'none' }, full: boolean, 
     case 'rate':
       return held;
     default:
-      return vitals.ready < vitals.batchSize;
+      return !fullBatchWaits({ ...vitals, readyBytes: vitals.ready }, vitals.batchSize);
   }
 }

@@ -1,4 +1,5 @@
-import { type BackpressureState, type FillState, nextState } from '../../../packages/core/src/domain/state.js';
+import { fullBatchWaits } from '../../../packages/core/src/domain/control/full-batch.js';
+import { type FillState, nextState } from '../../../packages/core/src/domain/state.js';
 import type { Controller } from './controller.js';
 import { Downstream } from './downstream.js';
 import { Arrivals, Intake } from './intake.js';
@@ -166,8 +167,9 @@ class World {
       else this.#throttled++;
     }
     const { count: ready } = this.#intake.ready;
-    const state: BackpressureState = this.#state;
-    this.#controller.settled({ latencyMs, outcome, retryAfterMs, takenAtMs, ready, state }, this.#nowMs);
+    const state = this.#state;
+    const sample = { latencyMs, outcome, retryAfterMs, takenAtMs, ready, state, stateBefore: state };
+    this.#controller.settled(sample, this.#nowMs);
   }
 
   /** Takes under permits, pace and linger, as take does; else notes when to look again. */
@@ -178,7 +180,8 @@ class World {
       const { ready } = this.#intake;
       const size = Math.max(1, Math.floor(this.#controller.batchSize));
       let readyAtMs = this.#nowMs;
-      if (!hasDue && ready.count < size) readyAtMs = ready.oldestAtMs + this.#controller.lingerMs;
+      const waiting = { ready: ready.count, readyBytes: 0, state: this.#state };
+      if (!hasDue && !fullBatchWaits(waiting, size)) readyAtMs = ready.oldestAtMs + this.#controller.lingerMs;
       const atMs = Math.max(Math.min(readyAtMs, this.#retries.nextDueMs), this.#controller.nextTakeMs(this.#nowMs));
       if (atMs > this.#nowMs) {
         this.#wakeAtMs = atMs;

@@ -1,12 +1,13 @@
 import { DEFAULT_CONFIG } from '../../../packages/core/src/domain/config.js';
+import type { ControlDecision } from '../../../packages/core/src/domain/control/control-decision.js';
 import {
   afterFlush,
   afterTake,
-  type ControlDecision,
   type ControlLimits,
   initialFleetControl,
   takeVerdict,
 } from '../../../packages/core/src/domain/control/fleet-control.js';
+import { fullBatchWaits } from '../../../packages/core/src/domain/control/full-batch.js';
 import type { Controller, FlushSample } from '../engine/controller.js';
 import type { Plant } from '../engine/plant.js';
 import type { Random } from '../engine/random.js';
@@ -63,6 +64,7 @@ export class Elastic implements Controller {
 
   settled(sample: FlushSample, nowMs: number): void {
     this.#inFlight--;
+    const waited = { ready: sample.ready, readyBytes: 0, state: sample.stateBefore };
     const probe = this.#control.breaker.phase === 'half_open' && sample.takenAtMs === this.#probeTakenMs;
     // Spelled out, since a spread here cost half of the time of a simulation.
     const report = {
@@ -72,6 +74,7 @@ export class Elastic implements Controller {
       takenAtMs: sample.takenAtMs,
       ready: sample.ready,
       state: sample.state,
+      fullBatchWaited: fullBatchWaits(waited, Math.floor(this.#control.elastic.batchSize)),
       probe,
       inFlight: this.#inFlight,
       slots: this.#slots,

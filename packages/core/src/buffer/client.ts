@@ -4,8 +4,9 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BackpressureConfig } from '../domain/config.js';
 import { configFields, statedFields } from '../domain/config-fields.js';
-import type { ControlDecision } from '../domain/control/fleet-control.js';
+import type { ControlDecision } from '../domain/control/control-decision.js';
 import { ClosedError, ConfigMismatchError } from '../domain/errors.js';
+import type { IntervalDecision } from '../domain/interval-law.js';
 import type { BackpressureState } from '../domain/state.js';
 import type { BufferStore, CallOptions, FleetNode, Signal, Vitals } from '../domain/store-port.js';
 import type { ConnectionInput } from '../redis/connection.js';
@@ -38,7 +39,7 @@ interface ClientEvents {
   /** The shared flush interval changed. */
   interval: [change: { readonly fromMs: number; readonly toMs: number }];
   /** The control loop has decided, in whichever process. */
-  control: [decision: ControlDecision];
+  control: [decision: ControlDecision | IntervalDecision];
   config: [config: BackpressureConfig];
   signal: [signal: Signal];
   error: [error: unknown];

@@ -1,8 +1,9 @@
 import type { BackpressureConfig } from './config.js';
 import type { ConfigFields } from './config-fields.js';
 import type { BreakerPhase } from './control/breaker.js';
-import type { ControlDecision } from './control/fleet-control.js';
+import type { ControlDecision } from './control/control-decision.js';
 import type { ConfigMismatch, StoreToken } from './errors.js';
+import type { IntervalDecision } from './interval-law.js';
 import type { ItemRecord } from './item-record.js';
 import type { Lane } from './lane.js';
 import type { BackpressureState } from './state.js';
@@ -428,16 +429,7 @@ export type StoreEvent =
       readonly stateEpoch: number;
       readonly size: number;
     }
-  | {
-      readonly id: string;
-      readonly atMs: number;
-      readonly kind: 'interval';
-      readonly fromMs: number;
-      readonly toMs: number;
-      readonly p50Ms: number;
-      readonly samples: number;
-      readonly reason: 'slow' | 'fast';
-    }
+  | ({ readonly id: string; readonly atMs: number; readonly kind: 'interval' } & IntervalDecision)
   | ({ readonly id: string; readonly atMs: number; readonly kind: 'control' } & ControlDecision);
 
 export type Signal =
@@ -447,7 +439,7 @@ export type Signal =
   | { readonly kind: 'ready' }
   | { readonly kind: 'state'; readonly state: BackpressureState; readonly stateEpoch: number }
   | { readonly kind: 'config'; readonly version: number }
-  /** The control loop has decided. */
-  | { readonly kind: 'control'; readonly decision: ControlDecision }
+  /** The control loop has decided: the elastic law or the breaker, or the law of the interval. */
+  | { readonly kind: 'control'; readonly decision: ControlDecision | IntervalDecision }
   /** Signals may have been missed (the subscription was lost and is back): look for yourself. */
   | { readonly kind: 'resync' };

@@ -50,7 +50,7 @@ export interface EpochObservation {
   readonly batches: number;
   readonly failures: number;
   readonly throttled: number;
-  /** Those that left a full batch waiting. */
+  /** Those that let a full batch wait. */
   readonly backlogged: number;
   /** Flushes that succeeded, per second. */
   readonly flushesPerSecond: number;
@@ -71,6 +71,7 @@ export type ElasticLimits = Pick<
   | 'targetLatencyMs'
   | 'maxConcurrentFlushes'
   | 'flushTimeoutMs'
+  | 'control'
 >;
 
 /** Why a decision is what it is. */

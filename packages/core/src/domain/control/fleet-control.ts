@@ -1,14 +1,9 @@
-import type { BackpressureConfig } from '../config.js';
 import type { BackpressureState } from '../state.js';
-import type { Breaker, BreakerLimits, BreakerPhase } from './breaker.js';
+import type { Breaker, BreakerLimits } from './breaker.js';
 import * as circuit from './breaker.js';
-import {
-  type ElasticReason as ControlReason,
-  type ElasticControl,
-  type ElasticLimits,
-  initialElastic,
-} from './elastic-control.js';
-import { decide, recovering } from './elastic-law.js';
+import type { ControlDecision, ControlReason } from './control-decision.js';
+import { type ElasticControl, type ElasticLimits, type EpochObservation, initialElastic } from './elastic-control.js';
+import { decide, recovering, withinLimits } from './elastic-law.js';
 import {
   type ControlEpoch,
   epochIsOver,
@@ -18,7 +13,7 @@ import {
   withFlush,
   withTake,
 } from './epoch.js';
-import { nextTakeMs } from './flush-rate-gate.js';
+import { nextTakeMs, rescheduledMs } from './flush-rate-gate.js';
 
 /**
  * What the whole fleet knows about its downstream, in one place: the elastic law with its running epoch, the breaker,
@@ -37,7 +32,6 @@ export interface FleetControl {
 
 /** The options that control reads; a whole `BackpressureConfig` fits. */
 export interface ControlLimits extends ElasticLimits {
-  readonly control: Pick<BackpressureConfig['control'], 'algorithm' | 'mode'>;
   readonly breaker: BreakerLimits & { readonly enabled: boolean };
   /** Takes per second of the whole fleet; no limit when undefined. */
   readonly maxFlushesPerSecond?: number | undefined;
@@ -63,32 +57,13 @@ export interface FleetReport extends FlushReport {
   readonly retryAfterMs: number;
   /** This batch was taken as the breaker's probe. */
   readonly probe: boolean;
+  /** Items that wait, after it. */
+  readonly ready: number;
   readonly state: BackpressureState;
   /** Batches in flight, this one no longer. */
   readonly inFlight: number;
   /** Live flush slots of the fleet. */
   readonly slots: number;
-}
-
-export type { ControlReason };
-
-/** One decision, with what it was made of. */
-export interface ControlDecision {
-  readonly reason: ControlReason;
-  readonly fromPermits: number;
-  readonly toPermits: number;
-  readonly intervalMs: number;
-  readonly batchSize: number;
-  /** Median of the epoch; 0 when no flush succeeded. */
-  readonly latencyMs: number;
-  readonly baselineMs: number;
-  readonly samples: number;
-  readonly failures: number;
-  readonly throttled: number;
-  /** The most batches in flight at once in the epoch. */
-  readonly inFlight: number;
-  readonly ready: number;
-  readonly breaker: BreakerPhase;
 }
 
 export function initialFleetControl(limits: ElasticLimits): FleetControl {
@@ -157,6 +132,29 @@ export function movedBack({ epoch, breaker, ...control }: FleetControl, ms: numb
   };
 }
 
+/** The law begins to rule: what was seen while nobody followed it, or long ago, has its queue in it. */
+export function withLawAnew(
+  control: FleetControl,
+  nowMs: number,
+  inFlight: number,
+  limits: ElasticLimits,
+): FleetControl {
+  return { ...control, elastic: initialElastic(limits), epoch: newEpoch(nowMs, inFlight) };
+}
+
+/** Options have changed. Where the law's batch is another now, what was seen before says nothing. */
+export function underLimits(
+  control: FleetControl,
+  nowMs: number,
+  inFlight: number,
+  limits: ControlLimits,
+): FleetControl {
+  const elastic = withinLimits(control.elastic, limits);
+  const epoch = elastic === control.elastic ? control.epoch : newEpoch(nowMs, inFlight);
+  const scheduledTakeMs = rescheduledMs(control.scheduledTakeMs, nowMs, limits.maxFlushesPerSecond);
+  return { ...control, elastic, epoch, scheduledTakeMs };
+}
+
 /** Under another algorithm what was seen says nothing. */
 export function withoutEpoch(control: FleetControl, inFlight: number): FleetControl {
   return { ...control, epoch: newEpoch(0, inFlight) };
@@ -176,7 +174,7 @@ export function afterFlush(
   const control = { elastic, epoch: before.epoch, breaker, holdUntilMs, scheduledTakeMs };
   if (breaker.phase !== before.breaker.phase) return turned(control, report, nowMs);
   if (breaker.phase !== 'closed' || limits.control.algorithm !== 'elastic') return { control };
-  const epoch = withFlush(control.epoch, report, Math.floor(elastic.batchSize), nowMs);
+  const epoch = withFlush(control.epoch, report, nowMs);
   if (epochIsOver(epoch, elastic.wantedSamples, nowMs)) return decided(control, epoch, report, nowMs, limits);
   return { control: { elastic, epoch, breaker, holdUntilMs, scheduledTakeMs } };
 }
@@ -199,7 +197,7 @@ function afterBreaker(
 function turned(control: FleetControl, report: FleetReport, nowMs: number) {
   const { epoch, breaker } = control;
   const elastic = breaker.phase === 'closed' ? recovering(control.elastic) : control.elastic;
-  const decision = decisionOf(control, elastic, 'breaker', epoch, report, breaker);
+  const decision = decisionOf(control, elastic, 'breaker', observationOf(epoch, report, nowMs));
   return { control: { ...control, elastic, epoch: newEpoch(nowMs, report.inFlight) }, decision };
 }
 
@@ -210,32 +208,30 @@ function decided(
   nowMs: number,
   limits: ControlLimits,
 ) {
-  const { control: elastic, reason } = decide(control.elastic, observationOf(epoch, report, nowMs), limits);
-  const decision = decisionOf(control, elastic, reason, epoch, report, control.breaker);
+  const seen = observationOf(epoch, report, nowMs);
+  const { control: elastic, reason } = decide(control.elastic, seen, limits);
+  const decision = decisionOf(control, elastic, reason, seen);
   return { control: { ...control, elastic, epoch: newEpoch(nowMs, report.inFlight) }, decision };
 }
 
 function decisionOf(
-  { elastic: from }: FleetControl,
+  { elastic: from, breaker }: FleetControl,
   to: ElasticControl,
   reason: ControlReason,
-  epoch: ControlEpoch,
-  { ready }: FleetReport,
-  { phase }: Breaker,
+  { maxInFlight: inFlight, ...seen }: EpochObservation,
 ): ControlDecision {
   return {
+    ...seen,
     reason,
     fromPermits: from.permits,
     toPermits: to.permits,
     intervalMs: to.intervalMs,
+    fromBatchSize: from.batchSize,
     batchSize: to.batchSize,
     latencyMs: to.latencyMs,
+    fromBaselineMs: from.baselineMs,
     baselineMs: to.baselineMs,
-    samples: epoch.latencies.samples,
-    failures: epoch.failures,
-    throttled: epoch.throttled,
-    inFlight: epoch.maxInFlight,
-    ready,
-    breaker: phase,
+    inFlight,
+    breaker: breaker.phase,
   };
 }

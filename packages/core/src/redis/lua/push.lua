@@ -20,6 +20,7 @@
 --- @include "evict"
 --- @include "retry_after"
 --- @include "vitals"
+--- @include "full_batch"
 --- @include "save_buffer"
 local session_key = KEYS[14]
 local seq = tonumber(ARGV[1])
@@ -157,7 +158,7 @@ end
 if #ARGV >= FIRST_ITEM then touch(b) end
 end_drain_if_over(b)
 local closed = b.state == 'draining' and 'd' or b.intakePaused == 1 and 'p'
-local ready_before = ready_count(b)
+local ready_before, full_before = ready_count(b), full_batch_waits(b)
 local calm_size, calm_bytes = calm_until(b)
 for i = FIRST_ITEM, #ARGV do
   local item = ARGV[i]
@@ -182,8 +183,7 @@ for lane = 1, 3 do write_pending(lane) end
 count(b, 'offered', #outcomes - tally.w)
 count(b, 'accepted', tally.a)
 for outcome, reason in pairs(REASONS) do count(b, 'refused:' .. reason, tally[outcome]) end
-local ready_after = ready_count(b)
-if (ready_before == 0 and ready_after > 0) or (ready_before < c.batch_size and ready_after >= c.batch_size) then
+if (ready_before == 0 and ready_count(b) > 0) or (full_batch_waits(b) and not full_before) then
   publish(b, 'ready')
 end
 save_buffer(b)

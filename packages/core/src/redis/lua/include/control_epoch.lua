@@ -36,7 +36,7 @@ local function spread_of(counts, samples)
 end
 
 -- One that was taken before the epoch ran under other permits: it counts as throughput only.
-local function count_flush(b, epoch, report, batch_size)
+local function count_flush(b, epoch, report)
   local before = epoch.startMs
   if before == 0 then epoch.startMs = b.now end
   if report.outcome == 'flushed' then epoch.flushed = epoch.flushed + 1 end
@@ -50,7 +50,7 @@ local function count_flush(b, epoch, report, batch_size)
   else
     epoch.failures = epoch.failures + 1
   end
-  if report.ready >= batch_size then epoch.backlogged = epoch.backlogged + 1 end
+  if report.fullBatchWaited then epoch.backlogged = epoch.backlogged + 1 end
 end
 
 local function enough_batches(elapsed_ms, wanted_samples)
@@ -71,10 +71,11 @@ local function counts_if_over(b, epoch, wanted_samples)
 end
 
 local function observation_of(b, epoch, counts, report)
+  local elapsed_ms = b.now - epoch.startMs
   return {
     latencyMs = quantile_ms(counts, epoch.samples, 0.5), spread = spread_of(counts, epoch.samples),
     samples = epoch.samples, batches = epoch.batches, failures = epoch.failures, throttled = epoch.throttled,
-    backlogged = epoch.backlogged, flushesPerSecond = (epoch.flushed * 1000) / (b.now - epoch.startMs),
+    backlogged = epoch.backlogged, flushesPerSecond = elapsed_ms > 0 and epoch.flushed * 1000 / elapsed_ms or 0,
     maxInFlight = epoch.maxInFlight, ready = report.ready, state = b.state, slots = b.slots,
   }
 end

@@ -3,6 +3,7 @@
 --- @include "effective"
 --- @include "elastic_law"
 --- @include "flush_rate"
+--- @include "full_batch"
 --- @include "move_state"
 --- @include "unpack_field"
 -- The control loop of the fleet. Mirrors domain/control/fleet-control.ts. The field `control` of the state holds what
@@ -22,7 +23,7 @@ local function elastic_limits(c)
   return {
     batchSize = c.batch_size, maxBatchSize = c.max_batch_size, minFlushIntervalMs = c.min_interval_ms,
     maxFlushIntervalMs = c.max_interval_ms, targetLatencyMs = c.target_latency_ms,
-    maxConcurrentFlushes = c.permits, flushTimeoutMs = c.flush_timeout_ms,
+    maxConcurrentFlushes = c.permits, flushTimeoutMs = c.flush_timeout_ms, observed = not c.enforced,
   }
 end
 
@@ -43,6 +44,17 @@ end
 local function forget_epoch(b, start_ms)
   change_control(b).epoch = new_epoch(start_ms, b.inFlightBatches)
   if b.config.algorithm == 'elastic' then redis.call('UNLINK', b.keys.epoch) end
+end
+
+-- Options have changed. Where the law begins to rule, or its batch is another now, what was seen before says nothing.
+local function follow_limits(b, ruled)
+  local control, rate = change_control(b), b.config.max_flushes_per_second
+  control.scheduledTakeMs = rescheduled_ms(control.scheduledTakeMs, b.now, rate)
+  local limits, before = elastic_limits(b.config), read_law(b)
+  local law = elastic.within_limits(law_rules(b) and not ruled and elastic.initial(limits) or before, limits)
+  if law == before then return end
+  write_law(b, law)
+  forget_epoch(b, b.now)
 end
 
 -- Returns pass, probe, or wait with the reason and the time.
@@ -85,12 +97,14 @@ local function breaker_is_open(b)
   return b.config.enforced and open_control(b).breaker.phase ~= 'closed'
 end
 
-local function tell_decision(b, reason, before, law, report, epoch)
+local function tell_decision(b, reason, before, law, seen)
   local fields = {
     reason = reason, fromPermits = before.permits, toPermits = law.permits, intervalMs = law.intervalMs,
-    batchSize = law.batchSize, latencyMs = law.latencyMs, baselineMs = law.baselineMs, samples = epoch.samples,
-    failures = epoch.failures, throttled = epoch.throttled, inFlight = epoch.maxInFlight, ready = report.ready,
-    breaker = b.control.breaker.phase,
+    fromBatchSize = before.batchSize, batchSize = law.batchSize, latencyMs = law.latencyMs,
+    fromBaselineMs = before.baselineMs, baselineMs = law.baselineMs, spread = seen.spread, samples = seen.samples,
+    batches = seen.batches, failures = seen.failures, throttled = seen.throttled, backlogged = seen.backlogged,
+    flushesPerSecond = seen.flushesPerSecond, inFlight = seen.maxInFlight, ready = seen.ready, state = seen.state,
+    slots = seen.slots, breaker = b.control.breaker.phase,
   }
   local flat = {}
   for name, value in pairs(fields) do
@@ -114,7 +128,9 @@ local function turn_breaker(b, report)
   local before = read_law(b)
   local law = control.breaker.phase == 'closed' and elastic.recovering(before) or before
   write_law(b, law)
-  tell_decision(b, 'breaker', before, law, report, control.epoch)
+  local counts = {}
+  if b.config.algorithm == 'elastic' then counts, control.epoch.samples = read_buckets(b) end
+  tell_decision(b, 'breaker', before, law, observation_of(b, control.epoch, counts, report))
   forget_epoch(b, b.now)
 end
 
@@ -130,13 +146,13 @@ local function control_flushed(b, report, jitter)
     law = read_law(b)
     return law.wantedSamples
   end
-  count_flush(b, control.epoch, report, b.batchSize)
+  count_flush(b, control.epoch, report)
   local counts = counts_if_over(b, control.epoch, wanted_samples)
   if not counts then return end
   local seen = observation_of(b, control.epoch, counts, report)
   local after, reason = elastic.decide(law, seen, elastic_limits(b.config))
   write_law(b, after)
-  tell_decision(b, reason, law, after, report, control.epoch)
+  tell_decision(b, reason, law, after, seen)
   forget_epoch(b, b.now)
 end
 
@@ -146,5 +162,6 @@ local MIDDLE_JITTER = 0.5
 local function control_lost(b, batch)
   control_flushed(b, {
     outcome = 'lost', latencyMs = 0, retryAfterMs = 0, takenAtMs = batch.taken_ms, probe = true, ready = ready_count(b),
+    fullBatchWaited = full_batch_waits(b),
   }, MIDDLE_JITTER)
 end
