@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { FleetController } from './engine/fleet-controller.js';
 import { efficiencyOf, quantileOf } from './engine/measures.js';
 import { randomPlant } from './engine/random-plant.js';
 import { simulate } from './engine/world.js';
-import { Elastic } from './peers/elastic.js';
 
 const PLANTS = 200;
 const DRAWN = 1_000_000 + Math.floor(Math.random() * 1_000_000_000);
 
 function efficiencyOn(seed: number): number {
-  return efficiencyOf(simulate(randomPlant(seed), (plant, random) => new Elastic(plant, random)));
+  return efficiencyOf(simulate(randomPlant(seed), (plant, random) => new FleetController(plant, random)));
 }
 
 describe('goodput over the fluid optimum, on 200 random plants', () => {

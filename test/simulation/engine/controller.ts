@@ -21,12 +21,16 @@ export interface Controller {
   readonly lingerMs: number;
   /** The pause of a flush slot between two batches, as published. */
   readonly intervalMs: number;
-  /** Decisions made, and epochs that ended. */
+  /** Decisions made, and those of them for which an epoch had passed. */
   readonly decisions: number;
   readonly epochs: number;
   /** The earliest time of the next take. */
   nextTakeMs(nowMs: number): number;
+  /** The next take is the probe of a circuit breaker: it tries what has not failed yet. The peers have no breaker. */
+  probes?(nowMs: number): boolean;
   /** A batch was taken; `inFlight` counts it. */
   taken(nowMs: number, inFlight: number): void;
+  /** The failure of a flush that is about to be settled is not held against its items. */
+  spares?(takenAtMs: number): boolean;
   settled(sample: FlushSample, nowMs: number): void;
 }

@@ -160,7 +160,8 @@ class World {
       this.#ageMs.add(this.#nowMs - (this.#bornSum[job] as number) / items, items);
     } else {
       const batch = { items, bornSum: this.#bornSum[job] as number, attempts: this.#attempts[job] as number };
-      if (outcome === 'throttled') this.#retries.putBack(batch, this.#nowMs + retryAfterMs);
+      const spared = outcome === 'throttled' || this.#controller.spares?.(takenAtMs) === true;
+      if (spared) this.#retries.spare(batch, this.#nowMs, retryAfterMs);
       else this.#retries.fail(batch, this.#nowMs);
       if (outcome === 'failed') this.#failures++;
       else this.#throttled++;
@@ -174,17 +175,17 @@ class World {
   #takeAll(): void {
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     while (this.#inFlight < this.#controller.permits && this.#freeJobs.length > 0) {
-      const hasDue = this.#retries.nextDueMs <= this.#nowMs;
       const { ready } = this.#intake;
       const size = Math.max(1, Math.floor(this.#controller.batchSize));
-      let readyAtMs = this.#nowMs;
-      if (!hasDue && ready.count < size) readyAtMs = ready.oldestAtMs + this.#controller.lingerMs;
-      const atMs = Math.max(Math.min(readyAtMs, this.#retries.nextDueMs), this.#controller.nextTakeMs(this.#nowMs));
+      const freshAtMs = ready.count < size ? ready.oldestAtMs + this.#controller.lingerMs : this.#nowMs;
+      const dueMs = this.#retries.nextDueMs;
+      const atMs = Math.max(Math.min(freshAtMs, dueMs), this.#controller.nextTakeMs(this.#nowMs));
       if (atMs > this.#nowMs) {
         this.#wakeAtMs = atMs;
         return;
       }
-      this.#take(hasDue, size);
+      const probesFresh = freshAtMs <= this.#nowMs && this.#controller.probes?.(this.#nowMs) === true;
+      this.#take(dueMs <= this.#nowMs && !probesFresh, size);
     }
   }
 
