@@ -13,7 +13,7 @@ function runOf(seed: number) {
   return { seed, efficiency: RUN_MEASURES.efficiency(outcome), latencyRatio: RUN_MEASURES.latencyRatio(outcome) };
 }
 
-/** Of plants that nobody has seen, one in some ten thousand lies below .50: a test must not fail for having met it. */
+/** Of plants that nobody has seen, one in some thousands lies below .50: a test must not fail for having met it. */
 const PLANTS_FROM = [
   { first: 1, below: 0 },
   { first: DRAWN, below: 1 },

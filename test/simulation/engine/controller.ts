@@ -12,6 +12,12 @@ export interface FlushSample {
   readonly state: BackpressureState;
 }
 
+/**
+ * Why a failure counts no attempt. `untried`: the downstream asked for a pause, or the breaker has opened since the batch was
+ * taken; it stays whole. `outage`: it was the probe of the breaker.
+ */
+export type Excuse = 'untried' | 'outage' | undefined;
+
 /** Decides for the fleet when batches are taken, how many at once and how large: the product's law, or a peer of it. */
 export interface Controller {
   /** Batches that may be in flight now. */
@@ -30,7 +36,7 @@ export interface Controller {
   probes?(nowMs: number): boolean;
   /** A batch was taken; `inFlight` counts it. */
   taken(nowMs: number, inFlight: number): void;
-  /** The failure of a flush that is about to be settled is not held against its items. */
-  spares?(takenAtMs: number): boolean;
+  /** Of a flush that has failed and is about to be settled. */
+  excuseOf?(takenAtMs: number): Excuse;
   settled(sample: FlushSample, nowMs: number): void;
 }

@@ -13,7 +13,7 @@ import {
   initialControl,
   observeLatency,
 } from '../../../packages/core/src/domain/interval-law.js';
-import type { Controller, FlushSample } from './controller.js';
+import type { Controller, Excuse, FlushSample } from './controller.js';
 import { EpochClock } from './epoch-clock.js';
 import type { Plant } from './plant.js';
 import type { Random } from './random.js';
@@ -77,8 +77,9 @@ export class FleetController implements Controller {
     this.#control = afterTake(this.#control, { nowMs, inFlight, probe }, this.#config);
   }
 
-  spares(takenAtMs: number): boolean {
-    return this.#control.breaker.phase !== 'closed' && !this.#isProbe(takenAtMs);
+  excuseOf(takenAtMs: number): Excuse {
+    if (this.#control.breaker.phase === 'closed') return undefined;
+    return this.#isProbe(takenAtMs) ? 'outage' : 'untried';
   }
 
   settled(sample: FlushSample, nowMs: number): void {

@@ -1,5 +1,6 @@
 import { retryDelayMs } from '../../../packages/core/src/domain/backoff.js';
 import type { BackpressureConfig } from '../../../packages/core/src/domain/config.js';
+import type { Excuse } from './controller.js';
 import type { Random } from './random.js';
 
 /** A batch that waits for a retry. `bornSum` is the sum of its items' times of arrival. */
@@ -13,7 +14,7 @@ interface Waiting extends FailedBatch {
   readonly dueMs: number;
 }
 
-/** Failed batches by due time. One that failed as a whole is halved; an item that has failed often enough alone dies. */
+/** Failed batches by due time. One that failed as a whole is halved; an item that has failed often enough dies, alone. */
 export class RetryShelf {
   readonly #config: BackpressureConfig;
   readonly #random: Random;
@@ -36,28 +37,25 @@ export class RetryShelf {
     return batch;
   }
 
-  /** The failure says nothing about the items: no attempt is counted, and the batch stays whole. */
-  spare(batch: FailedBatch, nowMs: number, retryAfterMs: number): void {
-    this.#add({ ...batch, dueMs: nowMs + this.#delayMs(batch.attempts + 1, retryAfterMs) });
-  }
-
-  fail({ items, bornSum, attempts: before }: FailedBatch, nowMs: number): void {
-    const { maxAttempts, batchSize } = this.#config;
-    const attempts = before + 1;
-    const last = items === 1 ? maxAttempts : maxAttempts + Math.ceil(Math.log2(batchSize));
-    if (attempts >= last) {
-      this.dead += items;
+  fail(batch: FailedBatch, nowMs: number, excuse: Excuse, minDelayMs: number): void {
+    const { items, bornSum, attempts: before } = batch;
+    const { maxAttempts, backoff } = this.#config;
+    const tried = before + 1;
+    const delay = { attempts: tried, jitter: this.#random.next(), draining: false, minDelayMs };
+    const dueMs = nowMs + retryDelayMs(backoff, delay);
+    if (excuse === 'untried') {
+      this.#add({ ...batch, dueMs });
       return;
     }
-    const delayMs = this.#delayMs(attempts, 0);
+    if (excuse === undefined && items === 1 && tried >= maxAttempts) {
+      this.dead++;
+      return;
+    }
+    const attempts = excuse === undefined ? tried : before;
     const first = Math.ceil(items / 2);
     for (const half of [first, items - first]) {
-      if (half > 0) this.#add({ items: half, bornSum: (bornSum * half) / items, attempts, dueMs: nowMs + delayMs });
+      if (half > 0) this.#add({ items: half, bornSum: (bornSum * half) / items, attempts, dueMs });
     }
-  }
-
-  #delayMs(attempts: number, minDelayMs: number): number {
-    return retryDelayMs(this.#config.backoff, { attempts, jitter: this.#random.next(), draining: false, minDelayMs });
   }
 
   #add(batch: Waiting): void {

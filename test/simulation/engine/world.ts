@@ -160,9 +160,8 @@ class World {
       this.#ageMs.add(this.#nowMs - (this.#bornSum[job] as number) / items, items);
     } else {
       const batch = { items, bornSum: this.#bornSum[job] as number, attempts: this.#attempts[job] as number };
-      const spared = outcome === 'throttled' || this.#controller.spares?.(takenAtMs) === true;
-      if (spared) this.#retries.spare(batch, this.#nowMs, retryAfterMs);
-      else this.#retries.fail(batch, this.#nowMs);
+      const excuse = outcome === 'throttled' ? 'untried' : this.#controller.excuseOf?.(takenAtMs);
+      this.#retries.fail(batch, this.#nowMs, excuse, retryAfterMs);
       if (outcome === 'failed') this.#failures++;
       else this.#throttled++;
     }
