@@ -6,7 +6,7 @@ export {
   type Codec,
   defineBuffer,
 } from './buffer/definition.js';
-export { type BufferStatus, statusOf } from './buffer/status.js';
+export type { BufferStatus } from './buffer/status.js';
 export { BoundedBuffer } from './domain/bounded-buffer.js';
 export type { BackpressureConfig, BackpressureOptions } from './domain/config.js';
 export { DEFAULT_CONFIG } from './domain/config.js';

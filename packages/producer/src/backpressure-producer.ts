@@ -5,7 +5,6 @@ import {
   type BufferStatus,
   ClosedError,
   ItemTooLargeError,
-  statusOf,
 } from '@backpressure/core';
 import { BufferClient, Patience, type PushOutcome, type Vitals } from '@backpressure/core/store';
 import type { EncodedItem, ParcelTerms } from './offer.js';
@@ -173,9 +172,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   /** The buffer at this instant. @throws StoreUnavailableError, ClosedError */
   async status(): Promise<BufferStatus> {
     this.#refuseIfClosed();
-    const snapshot = await this.#engine.calls.ask((store, call) => store.snapshot(call));
-    this.#client.observe(snapshot.vitals);
-    return statusOf(this.name, snapshot);
+    return this.#engine.calls.ask((_store, call) => this.#client.status(call));
   }
 
   /** What this process counted. */

@@ -2,7 +2,7 @@ import { type BufferStore, itemId, type TakeReply, type Vitals } from '@backpres
 import type { ControlDecision } from '../../../packages/core/src/domain/control/control-decision.js';
 import { fullBatchWaits } from '../../../packages/core/src/domain/control/full-batch.js';
 import type { StoreToken } from '../../../packages/core/src/domain/errors.js';
-import { Elastic } from '../peers/elastic.js';
+import { FleetController } from './fleet-controller.js';
 import type { Plant } from './plant.js';
 import type { Random } from './random.js';
 
@@ -29,7 +29,7 @@ export interface Landing {
  * call ends with an error.
  */
 export class StoreFleet {
-  readonly controller: Elastic;
+  readonly controller: FleetController;
   /** What the controller decided. */
   readonly simulated: DatedDecision[] = [];
   vitals: Vitals;
@@ -52,7 +52,7 @@ export class StoreFleet {
     this.#freeJobs = Array.from({ length: plant.slots }, (_, job) => job);
     // The jitter of a settlement is the caller's: the controller has to be given the same.
     const told = { ...random, next: () => this.#jitter };
-    this.controller = new Elastic(plant, told, (decision, atMs) => this.simulated.push({ ...decision, atMs }));
+    this.controller = new FleetController(plant, told, (decision, atMs) => this.simulated.push({ ...decision, atMs }));
   }
 
   /** The flight that was taken first. */

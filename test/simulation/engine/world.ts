@@ -161,8 +161,8 @@ class World {
       this.#ageMs.add(this.#nowMs - (this.#bornSum[job] as number) / items, items);
     } else {
       const batch = { items, bornSum: this.#bornSum[job] as number, attempts: this.#attempts[job] as number };
-      if (outcome === 'throttled') this.#retries.putBack(batch, this.#nowMs + retryAfterMs);
-      else this.#retries.fail(batch, this.#nowMs);
+      const excuse = outcome === 'throttled' ? 'untried' : this.#controller.excuseOf?.(takenAtMs);
+      this.#retries.fail(batch, this.#nowMs, excuse, retryAfterMs);
       if (outcome === 'failed') this.#failures++;
       else this.#throttled++;
     }
@@ -176,18 +176,18 @@ class World {
   #takeAll(): void {
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     while (this.#inFlight < this.#controller.permits && this.#freeJobs.length > 0) {
-      const hasDue = this.#retries.nextDueMs <= this.#nowMs;
       const { ready } = this.#intake;
       const size = Math.max(1, Math.floor(this.#controller.batchSize));
-      let readyAtMs = this.#nowMs;
       const waiting = { ready: ready.count, readyBytes: 0, state: this.#state };
-      if (!hasDue && !fullBatchWaits(waiting, size)) readyAtMs = ready.oldestAtMs + this.#controller.lingerMs;
-      const atMs = Math.max(Math.min(readyAtMs, this.#retries.nextDueMs), this.#controller.nextTakeMs(this.#nowMs));
+      const freshAtMs = fullBatchWaits(waiting, size) ? this.#nowMs : ready.oldestAtMs + this.#controller.lingerMs;
+      const dueMs = this.#retries.nextDueMs;
+      const atMs = Math.max(Math.min(freshAtMs, dueMs), this.#controller.nextTakeMs(this.#nowMs));
       if (atMs > this.#nowMs) {
         this.#wakeAtMs = atMs;
         return;
       }
-      this.#take(hasDue, size);
+      const probesFresh = freshAtMs <= this.#nowMs && this.#controller.probes?.(this.#nowMs) === true;
+      this.#take(dueMs <= this.#nowMs && !probesFresh, size);
     }
   }
 

@@ -2,7 +2,7 @@ import type { CallBudget } from '../buffer/call-budget.js';
 import { BufferClient, type StoreOptions } from '../buffer/client.js';
 import type { BufferDefinition } from '../buffer/definition.js';
 import { awaitDrain, type DrainResult, parseDrainOptions } from '../buffer/drain.js';
-import { type BufferStatus, statusOf } from '../buffer/status.js';
+import type { BufferStatus } from '../buffer/status.js';
 import { type BackpressureConfig, type BackpressureOptions, checkOptions } from '../domain/config.js';
 import { statedFields } from '../domain/config-fields.js';
 import type { Lane } from '../domain/lane.js';
@@ -45,7 +45,7 @@ export class BackpressureAdmin<T = unknown> {
   /** Everything about the buffer at one instant. */
   async status(): Promise<BufferStatus> {
     const budget = await this.#open();
-    return statusOf(this.#client.definition.name, await this.#client.store.snapshot(budget.left));
+    return this.#client.status(budget.left);
   }
 
   /** The configuration in force. */

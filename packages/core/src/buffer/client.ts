@@ -14,6 +14,7 @@ import { openRedisStore } from '../redis/open-redis-store.js';
 import { DEFAULT_DEADLINE_MS, type RedisStoreOptions } from '../redis/store-options.js';
 import { CallBudget } from './call-budget.js';
 import type { BufferDefinition } from './definition.js';
+import { type BufferStatus, statusOf } from './status.js';
 
 const HEARTBEAT_MS = 2_000;
 const HEARTBEAT_TTL_MS = 3 * HEARTBEAT_MS;
@@ -133,6 +134,15 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
       throw error;
     });
     return this.#declaring;
+  }
+
+  /** The buffer at this instant, under the configuration that is in force. */
+  async status(call?: CallOptions): Promise<BufferStatus> {
+    const budget = this.budget(call);
+    const snapshot = await this.store.snapshot(budget.left);
+    if (snapshot.vitals.configVersion > this.#configVersion) await this.#readConfig(budget.left);
+    this.observe(snapshot.vitals);
+    return statusOf(this.definition.name, snapshot, this.#config);
   }
 
   /** Takes note of what a reply said. Older news than the last is ignored. */
