@@ -158,9 +158,9 @@ export function hostileCalls(connection: string): { readonly calls: readonly Hos
   add('producer.writable', 'signal', [{}], (signal) => producer.writable({ signal }));
   add('producer.resolve', WHOLE, [undefined, null, 7, 'token'], (token) => producer.resolve(token));
   add('producer.resolve', 'session', ['short', 'x:{y}'.padEnd(16), 7], (session) =>
-    producer.resolve({ session, seq: 1 }),
+    producer.resolve({ session, seq: 2 }),
   );
-  add('producer.resolve', 'seq', [0, -1, 1.5, Number.NaN, '1', 2 ** 32], (seq) =>
+  add('producer.resolve', 'seq', [0, 1, -1, 1.5, Number.NaN, '1', 2 ** 32], (seq) =>
     producer.resolve({ session: 'x'.repeat(16), seq }),
   );
   add('producer.close', 'timeoutMs', [Number.NaN, -1, '5', Number.POSITIVE_INFINITY], (timeoutMs) =>

@@ -140,16 +140,40 @@ it('N3: a push that was given up is resolved by its token, and executed late it 
   await expect(direct.push({ token, items: [] })).rejects.toBeInstanceOf(StaleTokenError);
 });
 
-it('N4: a session whose record has expired is never taken for a new one', async () => {
+it.for([1, 2])('N4: call %i of a session whose record has expired is never taken for a new one', async (seq) => {
   const store = openStore(inject('redisUrl'));
   await declare(store);
   const session = new Session(store);
+  await session.open();
   const { session: id } = session.next();
-  await session.push(['a'], { token: { session: id, seq: 1 } });
+  const token = { session: id, seq };
+  if (seq > 1) await session.push(['a'], { token });
   const redis = client();
   await redis.pexpire(`bp:{${store.name}}:session:${id}`, 1);
   await eventually(async () => expect(await redis.exists(`bp:{${store.name}}:session:${id}`)).toBe(0));
+  await expect(session.push(['a'], { token })).rejects.toBeInstanceOf(TokenExpiredError);
   await expect(session.push(['b'])).rejects.toBeInstanceOf(TokenExpiredError);
+  if (seq > 1) await expect(store.push({ token, items: [] })).rejects.toBeInstanceOf(TokenExpiredError);
+  expect(await waitingIn(redis, store)).toEqual(seq > 1 ? ['a'] : []);
+});
+
+it('N4: a push whose reply and whose record are lost is unknown, and not made again in another session', async () => {
+  const proxy = await startProxy(inject('redisUrl'));
+  const store = openStore(proxy.url);
+  await declare(store);
+  const session = new Session(store);
+  await session.open();
+  const token = session.next();
+  const lost = proxy.dropNextReply('evalsha');
+  const error = session.push(['a'], { token }).catch((reason: unknown) => reason);
+  await lost;
+  await proxy.refuse();
+  const redis = client();
+  await redis.del(`bp:{${store.name}}:session:${token.session}`);
+  await proxy.pass();
+  expect(await error).toBeInstanceOf(StoreUnavailableError);
+  expect(await error).toMatchObject({ outcome: 'unknown', token });
+  await expect(store.push({ token, items: [] })).rejects.toBeInstanceOf(TokenExpiredError);
   expect(await waitingIn(redis, store)).toEqual(['a']);
 });
 

@@ -118,6 +118,7 @@ export interface PushItem {
 }
 
 export interface PushRequest {
+  /** Under number 1 nothing can be offered: it opens the session. */
   readonly token: StoreToken;
   /** At most 1,000. None at all resolves the token: it returns the recorded answer, or fixes that there is none. */
   readonly items: readonly PushItem[];

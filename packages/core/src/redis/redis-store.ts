@@ -66,6 +66,8 @@ export class RedisStore implements port.BufferStore {
 
   async push(request: port.PushRequest, call?: port.CallOptions): Promise<port.PushReply> {
     const { durability, memoryHeadroom } = this.#settings;
+    // It takes no room, and has to work on a full Redis too.
+    if (request.items.length === 0) return this.#runOnce(descriptors.resolveScript, request, request.token, call);
     if (memoryHeadroom > 0 && this.#link.memory.share > 1 - memoryHeadroom)
       throw new StoreOutOfMemoryError(nearlyFull(memoryHeadroom));
     if (durability === undefined) return this.#runOnce(descriptors.pushScript, request, request.token, call);
@@ -151,7 +153,8 @@ export class RedisStore implements port.BufferStore {
   }
 
   #call({ deadlineMs = this.#settings.deadlineMs, signal }: port.CallOptions = {}): LinkCall {
-    return { deadline: new Deadline(deadlineMs, signal), accept: (servers) => this.#accept(servers) };
+    const accept = (servers: readonly ServerInfo[]) => this.#accept(servers);
+    return { deadline: new Deadline(deadlineMs, signal), accept, unanswered: false };
   }
 
   /** Once for each connection that is made. */
@@ -238,7 +241,7 @@ export class RedisStore implements port.BufferStore {
         if (declaration === undefined || declarations >= MAX_DECLARATIONS) {
           throw new ProtocolError(error.message, { cause: error });
         }
-        await this.#declareAgain(declaration, call);
+        await this.#declareAgain(declaration, { ...call, unanswered: false });
       }
     }
   }

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 --- redrive - puts dead letters back at the end of their lanes as far as there is room, or deletes them.
 -- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
 -- ARGV[1] action redrive or discard
