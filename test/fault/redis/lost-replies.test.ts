@@ -177,6 +177,37 @@ it('N4: a push whose reply and whose record are lost is unknown, and not made ag
   expect(await waitingIn(redis, store)).toEqual(['a']);
 });
 
+it('N1: what an operator does has no token: it is not done again when its reply is lost, and says so', async () => {
+  const proxy = await startProxy(inject('redisUrl'));
+  const store = openStore(proxy.url, { deadlineMs: 20_000 });
+  await declare(store, { batchSize: 4 });
+  // Now Redis knows the scripts: what is lost below is the answer, and not that it knows none.
+  for (const call of [() => store.redrive({ action: 'redrive' }), () => store.purge(), () => store.repair()])
+    await call();
+  const session = new Session(store);
+  await session.push(['a', 'b', 'c', 'd']);
+  await store.take({ batchId: 'batch' });
+  const items = Array.from({ length: 4 }, () => ({ outcome: 'dead', cause: 'no' }) as const);
+  const settlement = { kind: 'items', items } as const;
+  const token = new Session(store).next();
+  await store.settle({ token, batchId: 'batch', settlement, latencyMs: 1, jitter: 0 });
+  const [newest] = await store.deadLetters({ limit: 1 });
+  const calls: readonly [() => Promise<unknown>, { ready: number; deadLetters: number }][] = [
+    [() => store.redrive({ action: 'redrive', ids: [newest?.id ?? ''] }), { ready: 1, deadLetters: 3 }],
+    [() => store.redrive({ action: 'discard' }), { ready: 1, deadLetters: 0 }],
+    [() => store.purge(), { ready: 0, deadLetters: 0 }],
+    [() => store.repair(), { ready: 0, deadLetters: 0 }],
+  ];
+  for (const [call, { ready, deadLetters }] of calls) {
+    const { revision } = (await store.snapshot()).vitals;
+    const lost = proxy.dropNextReply('evalsha');
+    await expect(call()).rejects.toMatchObject({ code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown' });
+    await lost;
+    const after = { ready, revision: revision + 1 };
+    expect(await store.snapshot()).toMatchObject({ vitals: after, deadLetters });
+  }
+});
+
 it('N12: SCRIPT FLUSH twenty times a second is not seen by anybody', async () => {
   // A server of its own: BullMQ, in the tests of others, reports scripts that are gone.
   const server = await startLimitedServer();

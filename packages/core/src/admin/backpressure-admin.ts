@@ -32,7 +32,13 @@ export interface DeadLetterEntry<T> {
   readonly lastFailedAtMs: number;
 }
 
-/** Watches and steers one buffer for the whole fleet. */
+/**
+ * Watches and steers one buffer for the whole fleet.
+ *
+ * A call whose reply was lost is made again where that does no harm. `purge`, `repair`, `redrive` and `discard` are not: they
+ * throw StoreUnavailableError with the outcome `unknown`, and `status()` shows what has been done. Of many letters those that
+ * were dealt with before stay so. With ids a repetition does the rest, and counts that alone.
+ */
 export class BackpressureAdmin<T = unknown> {
   readonly #client: BufferClient<T>;
 

@@ -43,7 +43,10 @@ export interface BufferStore {
 
   /** Pauses, resumes, drains. */
   gate(request: GateRequest, call?: CallOptions): Promise<Vitals>;
-  /** Deletes what waits: ready items and batches that wait for a retry. Batches in flight go on. */
+  /**
+   * Deletes what waits: ready items and batches that wait for a retry. Batches in flight go on. Like `repair` and `redrive`
+   * it has no token, so it is not sent again once it may have been carried out: then its outcome is unknown.
+   */
   purge(call?: CallOptions): Promise<{ readonly purged: number; readonly vitals: Vitals }>;
   /** Makes the books agree with what is there, after somebody else has written to the keys. */
   repair(call?: CallOptions): Promise<RepairReply>;

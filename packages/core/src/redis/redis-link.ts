@@ -21,6 +21,8 @@ export interface LinkCall {
   readonly deadline: Deadline;
   /** Throws when these servers are not to be used. */
   readonly accept: (servers: readonly ServerInfo[]) => void;
+  /** Whether to carry it out twice is the same as once: by its token, by the id of its batch, or by what it does. */
+  readonly repeatable: boolean;
   /** Set when an attempt went unanswered: it may have been carried out. */
   unanswered: boolean;
 }
@@ -39,7 +41,7 @@ const MAX_CALLS = 5_000;
  *
  * Each call has a deadline of its own. No setting of ioredis is one: with its defaults a call to a dead server fails
  * after 73 s or never, and a timeout of its own leaves the command to be carried out later. So the clients here fail
- * fast and queue nothing, and a call whose reply was lost is sent again: every script may be, by its token.
+ * fast and queue nothing, and a call whose reply was lost is sent again, where to repeat it does no harm.
  */
 export class RedisLink {
   readonly hub: SignalHub;
@@ -176,6 +178,7 @@ async function untilAnswered<R>(
     // Full, and the attempt before may have been carried out: only its token can tell, when there is room again.
     if (judged.kind === 'out_of_memory' && !call.unanswered) throw new StoreOutOfMemoryError(failure);
     if (judged.kind === 'unanswered' && sentAtMs !== undefined) call.unanswered = true;
+    if (call.unanswered && !call.repeatable) throw notRepeated(name, failure);
     const tookMs = sentAtMs === undefined ? 0 : performance.now() - sentAtMs;
     const attemptMs = Math.max(MIN_ATTEMPT_MS, 2 * tookMs);
     const leftMs = deadline.leftMs - Math.min(attemptMs, deadline.ms / 4);
@@ -193,6 +196,11 @@ function unavailable(
   const why = text === undefined ? '' : ` (${redactUrl(text)})`;
   const outcome = unanswered ? 'unknown' : 'not_sent';
   return new StoreUnavailableError(`Redis did not answer ${name} within ${deadline.ms} ms${why}.`, { outcome, cause });
+}
+
+function notRepeated(name: string, cause: Error): StoreUnavailableError {
+  const message = `The connection to Redis ended before ${name} was answered; it may have been carried out, and is not repeated.`;
+  return new StoreUnavailableError(message, { outcome: 'unknown', cause });
 }
 
 function recordLost(name: string, cause: Error): StoreUnavailableError {

@@ -106,11 +106,11 @@ export class RedisStore implements port.BufferStore {
   }
 
   purge(call?: port.CallOptions): Promise<{ readonly purged: number; readonly vitals: port.Vitals }> {
-    return this.#run(descriptors.purgeScript, undefined, call);
+    return this.#runUnrepeated(descriptors.purgeScript, undefined, call);
   }
 
   repair(call?: port.CallOptions): Promise<port.RepairReply> {
-    return this.#run(descriptors.repairScript, undefined, call);
+    return this.#runUnrepeated(descriptors.repairScript, undefined, call);
   }
 
   snapshot(call?: port.CallOptions): Promise<port.Snapshot> {
@@ -118,7 +118,7 @@ export class RedisStore implements port.BufferStore {
   }
 
   redrive(request: port.RedriveRequest, call?: port.CallOptions): Promise<port.RedriveReply> {
-    return this.#run(descriptors.redriveScript, request, call);
+    return this.#runUnrepeated(descriptors.redriveScript, request, call);
   }
 
   async deadLetters(
@@ -154,7 +154,7 @@ export class RedisStore implements port.BufferStore {
 
   #call({ deadlineMs = this.#settings.deadlineMs, signal }: port.CallOptions = {}): LinkCall {
     const accept = (servers: readonly ServerInfo[]) => this.#accept(servers);
-    return { deadline: new Deadline(deadlineMs, signal), accept, unanswered: false };
+    return { deadline: new Deadline(deadlineMs, signal), accept, repeatable: true, unanswered: false };
   }
 
   /** Once for each connection that is made. */
@@ -194,6 +194,17 @@ export class RedisStore implements port.BufferStore {
     call?: port.CallOptions,
   ): Promise<Reply> {
     return descriptor.decode(await this.#send(descriptor, request, this.#call(call), this.#evaluate));
+  }
+
+  /** What has no token, and would do more, or tell of less, when it is carried out twice. */
+  async #runUnrepeated<Request, Reply>(
+    descriptor: ScriptDescriptor<Request, Reply>,
+    request: Request,
+    call?: port.CallOptions,
+  ): Promise<Reply> {
+    return descriptor.decode(
+      await this.#send(descriptor, request, { ...this.#call(call), repeatable: false }, this.#evaluate),
+    );
   }
 
   async #runOnce<Request, Reply>(
@@ -241,7 +252,7 @@ export class RedisStore implements port.BufferStore {
         if (declaration === undefined || declarations >= MAX_DECLARATIONS) {
           throw new ProtocolError(error.message, { cause: error });
         }
-        await this.#declareAgain(declaration, { ...call, unanswered: false });
+        await this.#declareAgain(declaration, { ...call, repeatable: true, unanswered: false });
       }
     }
   }
