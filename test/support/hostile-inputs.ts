@@ -2,6 +2,7 @@ import { BackpressureConsumer } from '@backpressure/consumer';
 import { BackpressureAdmin, BoundedBuffer, type BufferDefinition, defineBuffer } from '@backpressure/core';
 import { registerMetrics } from '@backpressure/core/metrics';
 import { openRedisStore } from '@backpressure/core/store';
+import { MemoryStore } from '@backpressure/core/testing';
 import { BackpressureProducer, backpressureMiddleware } from '@backpressure/producer';
 import { BackpressureController } from 'backpressure';
 
@@ -220,6 +221,10 @@ function addClients(add: Add, buffer: BufferDefinition<unknown>, connection: str
       add(call, 'durability.replicas', [durability], (value) => make({ connection, durability: value } as never));
     }
     add(call, 'store', [7, {}, 'memory'], (store) => make({ store } as never));
+    const unconnected = { durability: { replicas: 1, timeoutMs: 5 }, memoryHeadroom: 0.1, allowKeyEviction: true };
+    for (const [option, value] of Object.entries({ ...unconnected, onWarning: () => {} })) {
+      add(call, option, [value], () => make({ store: new MemoryStore('hostile'), [option]: value } as never));
+    }
   }
   for (const [option, values] of Object.entries({
     onUnavailable: NO_WORD,
