@@ -175,7 +175,13 @@ export class BackpressureAdmin<T = unknown> {
     let total = 0;
     if (ids !== undefined) {
       for (let first = 0; first < ids.length; first += PAGE) {
-        total += (await redrive({ action, ids: ids.slice(first, first + PAGE) })).count;
+        const page = ids.slice(first, first + PAGE);
+        let left = page.length;
+        // Large letters go back in several calls; those that have gone are not found again.
+        for (let count = left; count > 0 && left > 0; left -= count) {
+          ({ count } = await redrive({ action, ids: page }));
+          total += count;
+        }
       }
       return total;
     }

@@ -55,7 +55,10 @@ export interface BufferStore {
 
   /** Dead letters, newest first, `before` an id of an earlier page. */
   deadLetters(request: { readonly limit: number; readonly before?: string }, call?: CallOptions): Promise<DeadLetter[]>;
-  /** Puts dead letters back into the buffer, as far as there is room, or deletes them. At most 1,000 a call. */
+  /**
+   * Puts dead letters back into the buffer, as far as there is room, or deletes them. At most 1,000 a call; what goes back
+   * ends with the letter that makes it 1 MiB, so that no call blocks the server for long.
+   */
   redrive(request: RedriveRequest, call?: CallOptions): Promise<RedriveReply>;
 
   /** State transitions and control decisions, oldest first, after the given id. */

@@ -261,8 +261,11 @@ export const redriveScript = defineScript({
   script: scripts.redrive,
   bufferKeys: true,
   keys: [],
-  args: ['action', 'ids'],
-  encode: ({ action, ids = [] }: RedriveRequest) => ({ keys: [], args: [action, ...ids] }),
+  args: ['action', 'which', 'ids'],
+  encode: ({ action, ids }: RedriveRequest) => ({
+    keys: [],
+    args: ids === undefined ? [action, 'oldest'] : [action, 'named', ...ids],
+  }),
   reply: tagged(['redriven'], z.tuple([whole, whole])).transform(([, vitals, [count, remaining]]) => ({
     vitals,
     count,
