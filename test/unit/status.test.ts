@@ -2,6 +2,7 @@ import { BackpressureAdmin, type BackpressureOptions, defineBuffer } from '@back
 import { itemId } from '@backpressure/core/store';
 import { MemoryStore } from '@backpressure/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { openSession } from '../support/open-session.js';
 
 it('forecasts from what is measured, and names what binds', async () => {
   let nowMs = 1_700_000_000_000;
@@ -12,8 +13,9 @@ it('forecasts from what is measured, and names what binds', async () => {
   // The intake is looked at with each sign of life.
   const alive = () => store.heartbeat({ node: { role: 'producer', id: 'p', slots: 0 }, ttlMs: 3_600_000 });
   await alive();
-  for (let seq = 1; seq <= 3; seq++) {
-    const token = { session: 'producer'.padEnd(16, '_'), seq };
+  const session = await openSession(store);
+  for (let seq = 2; seq <= 4; seq++) {
+    const token = { session, seq };
     const items = Array.from({ length: 10 }, (_, i) => {
       return { id: itemId(token.session, seq, i), lane: 'normal', payload: '1', wait: 'never' } as const;
     });

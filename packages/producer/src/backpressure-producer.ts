@@ -157,7 +157,8 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
    * What became of a push that ended in a StoreUnavailableError with a token. Asking fixes the answer: a call that was
    * not carried out by now never will be.
    *
-   * @throws StoreUnavailableError, and TokenExpiredError when Redis does not remember the call any more (after an hour)
+   * @throws StoreUnavailableError, and TokenExpiredError when Redis does not remember the call any more (after an hour):
+   * nobody can tell then
    */
   async resolve(pushToken: PushToken): Promise<Resolution> {
     const { session, seq, index } = parseToken(pushToken);

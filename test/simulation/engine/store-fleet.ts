@@ -63,7 +63,7 @@ export class StoreFleet {
 
   /** Offers so many items; returns how many were refused. */
   async push(count: number, nowMs: number): Promise<number> {
-    const token = this.#token('producer');
+    const token = await this.#pushToken();
     const items = Array.from({ length: count }, (_, i) => {
       return { id: itemId(token.session, token.seq, i), lane: 'normal', payload: 'x', wait: 'never' } as const;
     });
@@ -126,6 +126,14 @@ export class StoreFleet {
 
   #batchId(): string {
     return `batch-${++this.#batches}`;
+  }
+
+  /** The first one opens the session. */
+  async #pushToken(): Promise<StoreToken> {
+    const token = this.#token('producer');
+    if (token.seq > 1) return token;
+    await this.#store.push({ token, items: [] });
+    return this.#token('producer');
   }
 
   #token(user: string): StoreToken {

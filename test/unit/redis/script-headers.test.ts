@@ -105,14 +105,15 @@ describe('the header of each script', () => {
     const frees = '#!lua flags=allow-oom';
     expect(flags).toEqual({
       push: '#!lua',
-      redrive: '#!lua',
       configure: frees,
       destroy: frees,
       extend: frees,
       gate: frees,
       heartbeat: frees,
       purge: frees,
+      redrive: frees,
       repair: frees,
+      resolve: frees,
       settle: frees,
       take: frees,
       ticket: frees,

@@ -43,7 +43,10 @@ export interface BufferStore {
 
   /** Pauses, resumes, drains. */
   gate(request: GateRequest, call?: CallOptions): Promise<Vitals>;
-  /** Deletes what waits: ready items and batches that wait for a retry. Batches in flight go on. */
+  /**
+   * Deletes what waits: ready items and batches that wait for a retry. Batches in flight go on. Like `repair` and `redrive`
+   * it has no token, so it is not sent again once it may have been carried out: then its outcome is unknown.
+   */
   purge(call?: CallOptions): Promise<{ readonly purged: number; readonly vitals: Vitals }>;
   /** Makes the books agree with what is there, after somebody else has written to the keys. */
   repair(call?: CallOptions): Promise<RepairReply>;
@@ -52,7 +55,10 @@ export interface BufferStore {
 
   /** Dead letters, newest first, `before` an id of an earlier page. */
   deadLetters(request: { readonly limit: number; readonly before?: string }, call?: CallOptions): Promise<DeadLetter[]>;
-  /** Puts dead letters back into the buffer, as far as there is room, or deletes them. At most 1,000 a call. */
+  /**
+   * Puts dead letters back into the buffer, as far as there is room, or deletes them. At most 1,000 a call; what goes back
+   * ends with the letter that makes it 1 MiB, so that no call blocks the server for long.
+   */
   redrive(request: RedriveRequest, call?: CallOptions): Promise<RedriveReply>;
 
   /** State transitions and control decisions, oldest first, after the given id. */
@@ -118,6 +124,7 @@ export interface PushItem {
 }
 
 export interface PushRequest {
+  /** Under number 1 nothing can be offered: it opens the session. */
   readonly token: StoreToken;
   /** At most 1,000. None at all resolves the token: it returns the recorded answer, or fixes that there is none. */
   readonly items: readonly PushItem[];

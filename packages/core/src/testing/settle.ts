@@ -27,7 +27,7 @@ export function settle(step: Step, request: SettleRequest): SettleReply {
 
 function settleOnce(step: Step, request: SettleRequest): SettledPart {
   const { sessions, batches, tally } = step.ledger;
-  const recorded = sessions.recall('settle', request.token);
+  const recorded = sessions.recall('settle', request.token, true);
   if (recorded !== undefined) return recorded;
   const batch = batches.leased(request.batchId);
   refuseUnsound(batch, request.settlement);

@@ -2,9 +2,9 @@
 --- push - admits, refuses or queues each item of one chunk, in order, as one step.
 -- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
 -- KEYS[14] session string the last call of the producer session and its answer
--- ARGV[1] seq of the call in its session
+-- ARGV[1] seq of the call in its session, which resolve.lua has opened: 2 or more
 -- ARGV[2] waits one character per item: n never, e enqueue, h held
--- ARGV[3..] items id (27 characters), lane (h n l), payload
+-- ARGV[3..] items one or more: id (27 characters), lane (h n l), payload
 -- Returns {'push', <vitals>, evicted, retryAfterMs, outcomes}: one character per item:
 --   a accepted, w waiting, f full, s sampled, h shed, d draining, p paused, b too large
 -- Returns {'replayed', ...} the same, for a call that was carried out before
@@ -41,7 +41,7 @@ end
 local b, refusal = open_buffer()
 if not b then return refusal end
 local recorded
-recorded, refusal = recall(session_key, seq)
+recorded, refusal = recall(session_key, seq, false)
 if refusal then return refusal end
 if recorded then
   recorded[1] = 'replayed'
@@ -155,7 +155,7 @@ local function decide(item, lane, wait)
   return admit(item, lane, bytes)
 end
 
-if #ARGV >= FIRST_ITEM then touch(b) end
+touch(b)
 end_drain_if_over(b)
 local closed = b.state == 'draining' and 'd' or b.intakePaused == 1 and 'p'
 local ready_before, full_before = ready_count(b), full_batch_waits(b)

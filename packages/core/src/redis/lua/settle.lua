@@ -175,7 +175,7 @@ local b, refusal = open_buffer()
 if not b then return refusal end
 expect_sound_keys(b)
 local reply
-reply, refusal = recall(session_key, seq)
+reply, refusal = recall(session_key, seq, true)
 if refusal then return refusal end
 local fault = not reply and refusal_of(b)
 if fault then return redis.error_reply('BP_BAD_SETTLEMENT ' .. fault) end
