@@ -49,9 +49,10 @@ async function overloaded(options: BackpressureOptions, retryAfterMs = 0) {
   });
   onTestFinished(() => admin.close());
   await admin.status();
-  for (let seq = 1; seq <= 10; seq++) {
+  const [producer, slot] = [await openSession(store), await openSession(store)];
+  for (let seq = 2; seq <= 11; seq++) {
     await store.heartbeat({ node: { role: 'consumer', id: 'a', slots: 2 }, ttlMs: 3_600_000 });
-    const token = { session: 'producer'.padEnd(16, '_'), seq };
+    const token = { session: producer, seq };
     const items = Array.from({ length: 30 }, (_, i) => {
       return { id: itemId(token.session, seq, i), lane: 'normal', payload: '12345678', wait: 'never' } as const;
     });
@@ -60,9 +61,9 @@ async function overloaded(options: BackpressureOptions, retryAfterMs = 0) {
     const { kind } = await store.take({ batchId });
     nowMs += 1_000;
     if (kind === 'none') continue;
-    const last = seq === 10 ? { retryAfterMs } : {};
-    const slot = { session: 'slot'.padEnd(16, '_'), seq };
-    await store.settle({ token: slot, batchId, settlement: { kind: 'acked' }, latencyMs: 1_000, jitter: 0, ...last });
+    const last = seq === 11 ? { retryAfterMs } : {};
+    const settlement = { kind: 'acked' } as const;
+    await store.settle({ token: { session: slot, seq }, batchId, settlement, latencyMs: 1_000, jitter: 0, ...last });
   }
   return { admin, wait: (ms: number) => void (nowMs += ms) };
 }

@@ -97,7 +97,7 @@ describe('the header of each script', () => {
     const vitals = [1, 'normal', 0, 0, 0, 0, 1, '', 0, 1, 1, '1', '0', 1];
     const { outcomes: decoded } = descriptors.pushScript.decode(['push', ...vitals, 0, 0, letters]);
     expect(decoded).toEqual(named.map(([, outcome]) => outcome));
-    expect(found(scripts.push.lua, /(?<=tally = \{.*)\b(\w) = 0/g)).toEqual([...letters].sort());
+    expect(found(scripts.push.lua, /(?<=tally = \{.*)\b(\w) = 0/g)).toEqual(Array.from(letters).sort());
   });
 
   test('a script that takes in is refused by a full Redis as a whole; one that frees runs there; a reader writes nothing', () => {

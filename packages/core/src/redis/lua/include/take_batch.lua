@@ -4,7 +4,10 @@
 --- @include "full_batch"
 --- @include "sweep_leases"
 --- @include "vitals"
--- Takes a batch under the taker's id: permit, pace, batch and lease in one step.
+-- Takes a batch under the taker's id: permit, pace, batch and lease in one step. A block of its own, since a script has
+-- room for 200 local names.
+local take_batch
+do
 local MAX_EXPIRED_PER_TAKE = 1000
 local PIECE = 50
 local LEADING_LANE = { [0] = 1, 1, 1, 1, 1, 1, 1, 2, 2, 3 }
@@ -151,7 +154,7 @@ local function lease_out(b, id, choice, verdict)
   return batch_reply(b, batch, records)
 end
 
-local function take_batch(b, id)
+function take_batch(b, id)
   local held = read_batch(b, id)
   if held and held.phase == 'l' then
     write_batch(b, id, held, b.now + held.lease_ms)
@@ -174,4 +177,5 @@ local function take_batch(b, id)
   choice, reason, ms = choose(b, verdict, expirable == 0)
   if not choice then return no_batch(b, reason, ms) end
   return lease_out(b, id, choice, verdict)
+end
 end
