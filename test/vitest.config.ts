@@ -18,7 +18,7 @@ const timed = ['test/fault/**/{deadlines,unreachable}.test.ts', 'test/fault/prod
 /** Each is a fleet of processes that needs the machine for itself. */
 const fleets = ['test/e2e/{chaos-run,demo}.test.ts'];
 /** Most of these wait most of the time. */
-const waiting = { ...withRedis, maxWorkers: 3, sequence: { groupOrder: 1 } };
+const waiting = { ...withRedis, maxWorkers: 4, sequence: { groupOrder: 1 } };
 
 export default defineConfig({
   root: here('..'),

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { openMemoryStore } from '../conformance/open-memory-store.js';
 import { scenario } from './arbitraries.js';
 import { runInterleaving } from './interleaving.js';
-import { REGRESSION_RUNS, REGRESSION_SEEDS } from './regressions.js';
 
 // FC_SEED runs one seed again, FC_RUNS more or fewer scenarios.
 const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -16,9 +15,5 @@ const property = fc.asyncProperty(scenario, async (generated) => {
 describe('any interleaving of clients leaves the promises of a buffer unbroken', () => {
   test(`${numRuns} scenarios from seed ${seed}`, async () => {
     await expect(fc.assert(property, { seed, numRuns })).resolves.toBeUndefined();
-  });
-
-  test.each(REGRESSION_SEEDS)('seed $seed: $found', async (known) => {
-    await expect(fc.assert(property, { seed: known.seed, numRuns: REGRESSION_RUNS })).resolves.toBeUndefined();
   });
 });

@@ -5,7 +5,6 @@ import { openVirtualClockStore } from '../support/virtual-clock-store.js';
 import { crowd, scenario } from './arbitraries.js';
 import type { Scenario } from './commands.js';
 import { runInterleaving } from './interleaving.js';
-import { REGRESSION_RUNS, REGRESSION_SEEDS } from './regressions.js';
 
 // FC_SEED runs one seed again, FC_RUNS more or fewer scenarios.
 const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -30,9 +29,5 @@ describe('the scripts in Redis and the memory store answer the same', () => {
 
   test(`${crowdRuns} crowds of retries from seed ${seed}`, async () => {
     await expect(fc.assert(inBoth(crowd), { seed, numRuns: crowdRuns })).resolves.toBeUndefined();
-  });
-
-  test.each(REGRESSION_SEEDS)('seed $seed: $found', async (known) => {
-    await expect(fc.assert(property, { seed: known.seed, numRuns: REGRESSION_RUNS })).resolves.toBeUndefined();
   });
 });
