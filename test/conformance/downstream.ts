@@ -1,3 +1,4 @@
+import type { TakenBatch } from '@backpressure/core/store';
 import { describe, expect } from 'vitest';
 import { type OpenStore, type Rig, storeTest } from './rig.js';
 
@@ -135,6 +136,56 @@ export function describeDownstream(open: OpenStore): void {
         for (const { id } of taken.batch.items) attempts.set(id, taken.batch.attempts);
       }
       expect(before.items.map(({ id }) => attempts.get(id))).toEqual([1, 1]);
+    });
+
+    describe('a probe that is under way when somebody closes it', () => {
+      const half = async (rig: Rig) => {
+        await rig.advance(5_000);
+        const probe = await rig.takeBatch();
+        expect((await rig.snapshot()).control.breaker).toBe('half_open');
+        return probe;
+      };
+      const withProbe = async (rig: Rig) => {
+        await rig.declare({ ...FIXED, breaker: BREAKER });
+        await rig.fill(60);
+        await failFlushes(rig, 4);
+        return half(rig);
+      };
+      const closings: Record<string, (rig: Rig) => Promise<unknown>> = {
+        'with a resume': (rig) => rig.store.gate({ action: 'resume' }),
+        'by switching it off': (rig) => rig.patch({ breaker: { ...BREAKER, enabled: false } }),
+      };
+      const ends: Record<string, (rig: Rig, probe: TakenBatch) => Promise<unknown>> = {
+        fails: (rig, probe) => rig.fail(probe, { latencyMs: 10 }),
+        'comes back untried': (rig, probe) => rig.settle(probe.id, { kind: 'released' }),
+        'is lost': (rig) => rig.advance(15_000),
+      };
+
+      for (const [how, close] of Object.entries(closings)) {
+        for (const [what, end] of Object.entries(ends)) {
+          test(`is a batch as any other: ${how}, then it ${what}`, async ({ rig }) => {
+            const probe = await withProbe(rig);
+            await close(rig);
+            await end(rig, probe);
+            await rig.takeBatch();
+            await rig.takeBatch();
+            expect((await rig.snapshot()).control.breaker).toBe('closed');
+          });
+        }
+      }
+
+      test('says nothing about the next one', async ({ rig }) => {
+        const old = await withProbe(rig);
+        await rig.store.gate({ action: 'resume' });
+        const older = await rig.takeBatch();
+        await failFlushes(rig, 4);
+        const probe = await half(rig);
+        await rig.settle(old.id, { kind: 'released' });
+        await rig.fail(older, { latencyMs: 10 });
+        expect((await rig.snapshot()).control.breaker).toBe('half_open');
+        await rig.ack(probe, { latencyMs: 10 });
+        expect((await rig.snapshot()).control.breaker).toBe('closed');
+      });
     });
 
     test('opens without a loss of what the law of the interval has seen', async ({ rig }) => {

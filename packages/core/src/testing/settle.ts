@@ -68,9 +68,10 @@ interface Failure {
 }
 
 /** The downstream asked for a pause, or the breaker has opened since the batch was taken. */
-function isSpared({ ledger, config }: Step, { probe }: LeasedBatch, retryAfterMs: number): boolean {
+function isSpared(step: Step, batch: LeasedBatch, retryAfterMs: number): boolean {
+  const { ledger, config } = step;
   const open = config.control.mode === 'enforce' && ledger.fleetControl.breaker.phase !== 'closed';
-  return retryAfterMs > 0 || (open && !probe);
+  return retryAfterMs > 0 || (open && !step.isAwaited(batch));
 }
 
 /** What became of the items; those of a released batch that were not acked are none of these. */
@@ -140,7 +141,7 @@ function tellControl(step: Step, batch: LeasedBatch, request: SettleRequest, flu
   const { settlement, jitter, retryAfterMs = 0 } = request;
   const latencyMs = countedLatencyMs(request.latencyMs);
   if (settlement.kind === 'released' || request.latencyMs === undefined || latencyMs === undefined) {
-    ledger.fleetControl = released(ledger.fleetControl, batch.probe);
+    ledger.fleetControl = released(ledger.fleetControl, step.isAwaited(batch));
     return;
   }
   followInterval(step, request.latencyMs, latencyMs);

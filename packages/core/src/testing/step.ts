@@ -1,5 +1,6 @@
 import { slotsToGrant } from '../domain/admission.js';
 import type { BackpressureConfig } from '../domain/config.js';
+import { awaits } from '../domain/control/breaker.js';
 import { afterFlush, type FleetReport } from '../domain/control/fleet-control.js';
 import { batchSizeInForce, lawRules } from '../domain/control/in-force.js';
 import { countFlow } from '../domain/flow-rate.js';
@@ -74,6 +75,11 @@ export class Step {
     this.signals.push({ kind: 'state', state: to, stateEpoch });
   }
 
+  /** The circuit breaker waits for what becomes of this batch. */
+  isAwaited(batch: LeasedBatch): boolean {
+    return awaits(this.ledger.fleetControl.breaker, batch);
+  }
+
   /** What became of a batch; what the control loop decides is in force at once. */
   observeFlush(
     batch: LeasedBatch,
@@ -84,7 +90,7 @@ export class Step {
     const full: FleetReport = {
       ...report,
       takenAtMs: batch.takenAtMs,
-      probe: batch.probe,
+      probe: this.isAwaited(batch),
       ready: ledger.ready.count,
       state: ledger.state,
       inFlight: ledger.batches.leasedCount,

@@ -47,7 +47,8 @@ function sweepLostLeases(step: Step): void {
     if (lost === undefined) break;
     step.raise();
     tally.leasesLost++;
-    if (lost.probe) step.observeFlush(lost, { outcome: 'lost', latencyMs: 0, retryAfterMs: 0 }, MIDDLE_JITTER);
+    if (step.isAwaited(lost))
+      step.observeFlush(lost, { outcome: 'lost', latencyMs: 0, retryAfterMs: 0 }, MIDDLE_JITTER);
     step.letOut(failBatch(step, lost, 'lease lost', 0, lost.attempts > 0).dead);
     step.followFill();
   }

@@ -66,6 +66,14 @@ export function probing(breaker: Breaker): Breaker {
   return { ...breaker, phase: 'half_open' };
 }
 
+/**
+ * Whether the breaker waits for what becomes of this batch. One that was a probe before somebody closed the breaker is none
+ * any more, also when it has opened again since.
+ */
+export function awaits(breaker: Breaker, batch: { readonly probe: boolean; readonly takenAtMs: number }): boolean {
+  return breaker.phase === 'half_open' && batch.probe && batch.takenAtMs >= breaker.openUntilMs;
+}
+
 /** The probe came back untried (its consumer left): another may be taken at once. */
 export function unprobed(breaker: Breaker): Breaker {
   return { ...breaker, phase: 'open' };

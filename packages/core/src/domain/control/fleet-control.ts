@@ -61,7 +61,7 @@ export interface Take {
 export interface FleetReport extends FlushReport {
   /** The pause that the downstream asked for, else 0. */
   readonly retryAfterMs: number;
-  /** This batch was taken as the breaker's probe. */
+  /** The breaker waits for it. */
   readonly probe: boolean;
   readonly state: BackpressureState;
   /** Batches in flight, this one no longer. */

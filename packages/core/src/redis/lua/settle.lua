@@ -73,7 +73,7 @@ end
 -- Failures that say nothing about the items count no attempt: the downstream asked for a pause, or the breaker has
 -- opened since they were taken.
 local function is_spared(b, batch)
-  return retry_after_ms > 0 or (breaker_is_open(b) and not batch.probe)
+  return retry_after_ms > 0 or (breaker_is_open(b) and not is_awaited(b, batch))
 end
 
 local function settle_items(b, batch)
@@ -141,7 +141,7 @@ local function settle(b)
     return append(vitals(b, 'stale'), 0, 0, 0, 0)
   end
   touch(b)
-  local probe = batch.probe
+  local probe = is_awaited(b, batch)
   local flushed, retried, dead = SETTLE[kind](b, batch)
   count(b, 'flushed', flushed)
   count(b, 'batchesSettled', 1)

@@ -13,6 +13,11 @@ local function breaker_verdict(breaker, now)
   return 'wait', breaker.openUntilMs - now
 end
 
+-- A batch that was a probe before somebody closed the breaker is none any more, also when it has opened again since.
+local function breaker_awaits(breaker, batch)
+  return breaker.phase == 'half_open' and batch.probe and batch.taken_ms >= breaker.openUntilMs
+end
+
 local function opened_breaker(breaker, now, jitter, c)
   local cooldown_ms = math.min(c.breaker_max_cooldown_ms, c.breaker_cooldown_ms * 2 ^ breaker.trips)
   local opened = closed_breaker(math.min(MAX_TRIPS, breaker.trips + 1))

@@ -65,6 +65,10 @@ local function control_taken(b, probe)
   control.scheduledTakeMs = rate and next_take_ms(control.scheduledTakeMs, b.now, rate) or 0
 end
 
+local function is_awaited(b, batch)
+  return batch.probe and breaker_awaits(open_control(b).breaker, batch)
+end
+
 -- A batch came back untried; if it was the probe another may be taken.
 local function control_released(b, probe)
   if probe then change_control(b).breaker.phase = 'open' end
