@@ -1,3 +1,4 @@
+--- @include "batches"
 --- @include "breaker"
 --- @include "control_epoch"
 --- @include "effective"
@@ -45,8 +46,26 @@ local function forget_epoch(b, start_ms)
   if b.config.algorithm == 'elastic' then redis.call('UNLINK', b.keys.epoch) end
 end
 
+local function is_awaited(b, batch)
+  return batch.probe and breaker_awaits(open_control(b).breaker, batch)
+end
+
+-- A batch came back untried; if it was the probe another may be taken.
+local function control_released(b, probe)
+  if probe then change_control(b).breaker.phase = 'open' end
+end
+
+-- Where somebody else has deleted the books of the probe nobody will say what became of it: another may be taken.
+local function follow_probe(b)
+  local control = open_control(b)
+  if control.breaker.phase ~= 'half_open' then return end
+  local probe = control.probeId and read_batch(b, control.probeId)
+  control_released(b, not probe or probe.phase ~= 'l')
+end
+
 -- Returns pass, probe, or wait with the reason and the time.
 local function control_verdict(b)
+  follow_probe(b)
   local control, c = open_control(b), b.config
   local verdict, wait_ms = breaker_verdict(control.breaker, b.now)
   if verdict == 'wait' and c.enforced then return verdict, 'breaker', wait_ms end
@@ -57,21 +76,13 @@ local function control_verdict(b)
   return verdict == 'probe' and 'probe' or 'pass'
 end
 
-local function control_taken(b, probe)
+-- Under that id, if it is the probe.
+local function control_taken(b, probe_id)
   local control = change_control(b)
   control.epoch.maxInFlight = math.max(control.epoch.maxInFlight, b.inFlightBatches)
-  if probe then control.breaker.phase = 'half_open' end
+  if probe_id then control.breaker.phase, control.probeId = 'half_open', probe_id end
   local rate = b.config.max_flushes_per_second
   control.scheduledTakeMs = rate and next_take_ms(control.scheduledTakeMs, b.now, rate) or 0
-end
-
-local function is_awaited(b, batch)
-  return batch.probe and breaker_awaits(open_control(b).breaker, batch)
-end
-
--- A batch came back untried; if it was the probe another may be taken.
-local function control_released(b, probe)
-  if probe then change_control(b).breaker.phase = 'open' end
 end
 
 -- One that was switched off holds up nobody any more.
