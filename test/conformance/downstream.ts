@@ -306,6 +306,29 @@ export function describeDownstream(open: OpenStore): void {
       expect(vitals.intervalMs).toBeCloseTo(latencyMs * (64 / toPermits - 1), 6);
     });
 
+    for (const items of [
+      [{ outcome: 'acked' }, { outcome: 'retry', cause: '429' }],
+      [{ outcome: 'acked' }, { outcome: 'acked' }],
+    ] as const) {
+      const rest = items[1].outcome;
+      test(`a flush that acked a part counts, and as a pause too if one was asked for: ${rest}`, async ({ rig }) => {
+        await rig.declare({ ...ELASTIC, batchSize: 2 });
+        await rig.fill(1_000);
+        for (let atMs = 0; atMs < 2_000; atMs += 101) {
+          const batch = await rig.takeBatch();
+          await rig.advance(100);
+          const settlement = { kind: 'items', items: items.slice(0, batch.items.length) } as const;
+          await rig.settle(batch.id, settlement, { latencyMs: 100, retryAfterMs: 1 });
+          await rig.advance(1);
+        }
+        const events = await rig.store.events({ limit: 10 });
+        const [decision] = events.flatMap((event) => (event.kind === 'control' && event.samples > 0 ? [event] : []));
+        expect(decision).toMatchObject({ reason: 'errors', failures: 0, toPermits: 1 });
+        expect(decision?.throttled).toBe(decision?.samples);
+        expect(decision?.latencyMs).toBeCloseTo(100, -1.3);
+      });
+    }
+
     test('batches grow up to maxBatchSize where more slots are not to be had', async ({ rig }) => {
       await rig.declare({ ...ELASTIC, batchSize: 4, maxBatchSize: 12 });
       for (let chunk = 0; chunk < 3; chunk++) await rig.fill(1_000);

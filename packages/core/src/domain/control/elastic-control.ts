@@ -49,6 +49,7 @@ export interface EpochObservation {
   /** All of them. */
   readonly batches: number;
   readonly failures: number;
+  /** Answered with a pause, whatever else. */
   readonly throttled: number;
   /** Those that left a full batch waiting. */
   readonly backlogged: number;

@@ -59,8 +59,6 @@ export interface Take {
 
 /** What became of a batch, and of the buffer. */
 export interface FleetReport extends FlushReport {
-  /** The pause that the downstream asked for, else 0. */
-  readonly retryAfterMs: number;
   /** The breaker waits for it. */
   readonly probe: boolean;
   readonly state: BackpressureState;
