@@ -24,8 +24,7 @@ export function describeDownstream(open: OpenStore): void {
       await rig.ack(probe, { latencyMs: 10 });
       expect((await rig.snapshot()).control.breaker).toBe('closed');
       await rig.takeBatch();
-      const reasons = (await rig.store.events({ limit: 1_000 })).filter((event) => event.kind === 'control');
-      expect(reasons).toMatchObject([
+      expect(await decisions(rig)).toMatchObject([
         { reason: 'breaker', breaker: 'open' },
         { reason: 'breaker', breaker: 'closed' },
       ]);
@@ -172,6 +171,23 @@ export function describeDownstream(open: OpenStore): void {
             expect((await rig.snapshot()).control.breaker).toBe('closed');
           });
         }
+
+        test(`the stream and everybody are told, once: ${how}`, async ({ rig }) => {
+          await withProbe(rig);
+          await rig.listen();
+          const { decision } = await rig.signal('control', () => close(rig));
+          expect(decision).toMatchObject({
+            reason: 'breaker',
+            breaker: 'closed',
+            ready: 50,
+            fromPermits: 1,
+            toPermits: 1,
+          });
+          await close(rig);
+          const told = await decisions(rig);
+          expect(told.map(({ breaker }) => breaker)).toEqual(['open', 'closed']);
+          expect(told[1]).toMatchObject(decision);
+        });
       }
 
       test('says nothing about the next one', async ({ rig }) => {
@@ -246,6 +262,54 @@ export function describeDownstream(open: OpenStore): void {
     });
   });
 
+  describe('of a pause the stream and everybody are told', () => {
+    const asks = async (rig: Rig, retryAfterMs: number) =>
+      rig.ack(await rig.takeBatch(), { latencyMs: 5, retryAfterMs });
+
+    test('when it begins, when it gets longer by a second, and when an operator ends it', async ({ rig }) => {
+      await rig.declare(FIXED);
+      await rig.fill(20);
+      await rig.listen();
+      const batches = [await rig.takeBatch(), await rig.takeBatch(), await rig.takeBatch()];
+      const { decision } = await rig.signal('control', () => asks(rig, 700));
+      expect(decision).toMatchObject({ reason: 'retry_after', holdMs: 700, breaker: 'closed', ready: 12 });
+      for (const [i, retryAfterMs] of [100, 1_699, 1_700].entries()) {
+        const batch = batches[i];
+        if (batch !== undefined) await rig.fail(batch, { latencyMs: 5, retryAfterMs });
+      }
+      expect((await decisions(rig)).map(({ holdMs }) => holdMs)).toEqual([700, 1_700]);
+      const resume = () => rig.store.gate({ action: 'resume' });
+      const ended = await rig.signal('control', resume);
+      await resume();
+      const told = await decisions(rig);
+      expect(told).toMatchObject([decision, { holdMs: 1_700 }, ended.decision]);
+      expect(ended.decision).toMatchObject({ reason: 'retry_after', holdMs: 0 });
+    });
+
+    test('once a second, however short they are', async ({ rig }) => {
+      await rig.declare({ ...FIXED, batchSize: 1 });
+      await rig.fill(50);
+      for (let atMs = 0; atMs < 2_000; atMs += 50) {
+        await asks(rig, 50);
+        await rig.advance(50);
+      }
+      expect(await decisions(rig)).toHaveLength(2);
+    });
+
+    test('with the decision of the same flush, if there is one', async ({ rig }) => {
+      await rig.declare({ ...FIXED, breaker: BREAKER });
+      await rig.fill(40);
+      await failFlushes(rig, 4);
+      await rig.advance(500);
+      await asks(rig, 5_000);
+      const told = await decisions(rig);
+      expect(told.map(({ breaker, holdMs }) => [breaker, holdMs])).toEqual([
+        ['open', 0],
+        ['closed', 5_000],
+      ]);
+    });
+  });
+
   describe('maxFlushesPerSecond', () => {
     for (const rate of [0.5, 4, 40]) {
       test(`at ${rate}, no window sees more than its share and one, and a fleet that asks in time loses none`, async ({
@@ -293,16 +357,14 @@ export function describeDownstream(open: OpenStore): void {
       const { vitals, control } = await rig.snapshot();
       expect(vitals.permits).toBeGreaterThan(4);
       expect(control).toMatchObject({ algorithm: 'elastic', latencyMs: expect.closeTo(100, -1.3), breaker: 'closed' });
-      const decisions = (await rig.store.events({ limit: 1_000 })).flatMap((event) =>
-        event.kind === 'control' ? [event] : [],
-      );
-      expect(decisions.length).toBeGreaterThan(2);
-      for (const [i, { atMs }] of decisions.entries()) {
-        expect(atMs - (decisions[i - 1]?.atMs ?? 0)).toBeGreaterThanOrEqual(1_000);
+      const decided = await decisions(rig);
+      expect(decided.length).toBeGreaterThan(2);
+      for (const [i, { atMs }] of decided.entries()) {
+        expect(atMs - (decided[i - 1]?.atMs ?? 0)).toBeGreaterThanOrEqual(1_000);
       }
-      expect(decisions[0]).toMatchObject({ reason: 'slow_start', fromPermits: 1, samples: expect.any(Number) });
+      expect(decided[0]).toMatchObject({ reason: 'slow_start', fromPermits: 1, samples: expect.any(Number) });
       // The pause of each of the 64 slots, so that all of them together use the permits.
-      const { toPermits, latencyMs } = decisions.at(-1) ?? { toPermits: 0, latencyMs: 0 };
+      const { toPermits, latencyMs } = decided.at(-1) ?? { toPermits: 0, latencyMs: 0 };
       expect(vitals.intervalMs).toBeCloseTo(latencyMs * (64 / toPermits - 1), 6);
     });
 
@@ -321,8 +383,7 @@ export function describeDownstream(open: OpenStore): void {
           await rig.settle(batch.id, settlement, { latencyMs: 100, retryAfterMs: 1 });
           await rig.advance(1);
         }
-        const events = await rig.store.events({ limit: 10 });
-        const [decision] = events.flatMap((event) => (event.kind === 'control' && event.samples > 0 ? [event] : []));
+        const decision = (await decisions(rig)).find(({ reason }) => reason !== 'retry_after');
         expect(decision).toMatchObject({ reason: 'errors', failures: 0, toPermits: 1 });
         expect(decision?.throttled).toBe(decision?.samples);
         expect(decision?.latencyMs).toBeCloseTo(100, -1.3);
@@ -344,7 +405,7 @@ export function describeDownstream(open: OpenStore): void {
       await rig.fill(1_000);
       await rig.listen();
       const { decision } = await rig.signal('control', () => flushAll(rig, { latencyMs: 20, forMs: 3_000 }));
-      const [event] = (await rig.store.events({ limit: 1_000 })).filter(({ kind }) => kind === 'control');
+      const [event] = await decisions(rig);
       // A signal has fewer digits than the event.
       const { latencyMs, baselineMs, ...exact } = decision;
       const close = { latencyMs: expect.closeTo(latencyMs, 6), baselineMs: expect.closeTo(baselineMs, 6) };
@@ -368,6 +429,10 @@ export function describeDownstream(open: OpenStore): void {
       await rig.takeBatch();
     });
   });
+}
+
+async function decisions(rig: Rig) {
+  return (await rig.store.events({ limit: 1_000 })).flatMap((event) => (event.kind === 'control' ? [event] : []));
 }
 
 async function failFlushes(rig: Rig, count: number): Promise<void> {

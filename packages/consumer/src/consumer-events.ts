@@ -38,7 +38,7 @@ export interface ConsumerEvents {
   'batch:failed': [batch: FailedBatch];
   /** The lease of a batch ended before it was settled: its items are flushed again, perhaps by another process. */
   'lease:lost': [lost: LostLease];
-  /** The control loop of the fleet has decided: what it saw, what follows, and why. */
+  /** The fleet has decided, its breaker has opened or closed, or it is paused: what was seen, what follows, and why. */
   control: [decision: ControlDecision];
   /** The shared flush interval changed. */
   interval: [change: { readonly fromMs: number; readonly toMs: number }];

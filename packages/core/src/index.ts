@@ -10,7 +10,7 @@ export { type BufferStatus, statusOf } from './buffer/status.js';
 export { BoundedBuffer } from './domain/bounded-buffer.js';
 export type { BackpressureConfig, BackpressureOptions } from './domain/config.js';
 export { DEFAULT_CONFIG } from './domain/config.js';
-export type { ControlDecision, ControlReason } from './domain/control/fleet-control.js';
+export type { ControlDecision, ControlReason } from './domain/control/control-decision.js';
 export {
   AbortedError,
   BackpressureError,

@@ -1,5 +1,5 @@
 import { type BufferStore, itemId, type TakeReply, type Vitals } from '@backpressure/core/store';
-import type { ControlDecision } from '../../../packages/core/src/domain/control/fleet-control.js';
+import type { ControlDecision } from '../../../packages/core/src/domain/control/control-decision.js';
 import type { StoreToken } from '../../../packages/core/src/domain/errors.js';
 import { Elastic } from '../peers/elastic.js';
 import type { Plant } from './plant.js';

@@ -1,8 +1,8 @@
 import { DEFAULT_CONFIG } from '../../../packages/core/src/domain/config.js';
+import type { ControlDecision } from '../../../packages/core/src/domain/control/control-decision.js';
 import {
   afterFlush,
   afterTake,
-  type ControlDecision,
   type ControlLimits,
   initialFleetControl,
   takeVerdict,
@@ -81,7 +81,7 @@ export class Elastic implements Controller {
     this.#control = control;
     if (decision === undefined) return;
     this.#listener?.(decision, nowMs);
-    if (decision.reason === 'breaker') return;
+    if (decision.reason === 'breaker' || decision.reason === 'retry_after') return;
     this.epochs++;
     this.decisions++;
   }

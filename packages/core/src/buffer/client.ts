@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BackpressureConfig } from '../domain/config.js';
 import { configFields, statedFields } from '../domain/config-fields.js';
-import type { ControlDecision } from '../domain/control/fleet-control.js';
+import type { ControlDecision } from '../domain/control/control-decision.js';
 import { ClosedError, ConfigMismatchError } from '../domain/errors.js';
 import type { BackpressureState } from '../domain/state.js';
 import type { BufferStore, CallOptions, FleetNode, Signal, Vitals } from '../domain/store-port.js';

@@ -1,7 +1,7 @@
 import type { BackpressureConfig } from './config.js';
 import type { ConfigFields } from './config-fields.js';
 import type { BreakerPhase } from './control/breaker.js';
-import type { ControlDecision } from './control/fleet-control.js';
+import type { ControlDecision } from './control/control-decision.js';
 import type { ConfigMismatch, StoreToken } from './errors.js';
 import type { ItemRecord } from './item-record.js';
 import type { Lane } from './lane.js';

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { BREAKER_PHASES } from '../domain/control/breaker.js';
+import type { ControlDecision } from '../domain/control/control-decision.js';
 import { ELASTIC_REASONS } from '../domain/control/elastic-control.js';
-import type { ControlDecision } from '../domain/control/fleet-control.js';
 
 /** A control decision, as it stands in the event stream and in a signal. */
 export const controlDecision = z.object({
@@ -18,6 +18,8 @@ export const controlDecision = z.object({
   inFlight: z.coerce.number(),
   ready: z.coerce.number(),
   breaker: z.enum(BREAKER_PHASES),
+  // A process of the edition before does not tell it.
+  holdMs: z.coerce.number().default(0),
 });
 
 /** Reads the JSON of a signal; undefined when this version does not understand it. */

@@ -1,7 +1,7 @@
 import { slotsToGrant } from '../domain/admission.js';
 import type { BackpressureConfig } from '../domain/config.js';
 import { awaits } from '../domain/control/breaker.js';
-import { afterFlush, type FleetReport } from '../domain/control/fleet-control.js';
+import { afterFlush, type FleetReport, type Told } from '../domain/control/fleet-control.js';
 import { batchSizeInForce, lawRules } from '../domain/control/in-force.js';
 import { countFlow } from '../domain/flow-rate.js';
 import type { IntervalChange } from '../domain/interval-law.js';
@@ -91,17 +91,28 @@ export class Step {
       ...report,
       takenAtMs: batch.takenAtMs,
       probe: this.isAwaited(batch),
-      ready: ledger.ready.count,
+      ...this.scene,
       state: ledger.state,
-      inFlight: ledger.batches.leasedCount,
       slots: ledger.fleet.slots,
     };
-    const { control, decision } = afterFlush(ledger.fleetControl, full, { nowMs, jitter }, config);
+    const before = ledger.fleetControl.elastic;
+    this.follow(afterFlush(ledger.fleetControl, full, { nowMs, jitter }, config));
+    const { elastic } = ledger.fleetControl;
+    if (elastic !== before && lawRules(config)) ledger.control = { ...ledger.control, intervalMs: elastic.intervalMs };
+  }
+
+  /** The control is this from now on, and what there is to tell is told. */
+  follow({ control, decision }: Told): void {
+    const { ledger, nowMs } = this;
     ledger.fleetControl = control;
     if (decision === undefined) return;
-    if (lawRules(config)) ledger.control = { ...ledger.control, intervalMs: decision.intervalMs };
     ledger.log.append({ id: this.#eventId(), atMs: nowMs, kind: 'control', ...decision });
     this.signals.push({ kind: 'control', decision });
+  }
+
+  /** What of the buffer a decision tells. */
+  get scene() {
+    return { ready: this.ledger.ready.count, inFlight: this.ledger.batches.leasedCount };
   }
 
   logInterval(change: IntervalChange): void {

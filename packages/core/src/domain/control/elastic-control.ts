@@ -74,7 +74,7 @@ export type ElasticLimits = Pick<
   | 'flushTimeoutMs'
 >;
 
-/** Why a decision is what it is. */
+/** Why a decision is what it is. `retry_after`: none was made, the downstream asked for a pause or that was ended. */
 export const ELASTIC_REASONS = [
   'queue',
   'elastic_rebase',
@@ -85,6 +85,7 @@ export const ELASTIC_REASONS = [
   'probe',
   'hold',
   'breaker',
+  'retry_after',
 ] as const;
 export type ElasticReason = (typeof ELASTIC_REASONS)[number];
 

@@ -1,13 +1,9 @@
 import type { BackpressureConfig } from '../config.js';
 import type { BackpressureState } from '../state.js';
-import type { Breaker, BreakerLimits, BreakerPhase } from './breaker.js';
+import type { Breaker, BreakerLimits } from './breaker.js';
 import * as circuit from './breaker.js';
-import {
-  type ElasticReason as ControlReason,
-  type ElasticControl,
-  type ElasticLimits,
-  initialElastic,
-} from './elastic-control.js';
+import type { ControlDecision, ControlReason } from './control-decision.js';
+import { type ElasticControl, type ElasticLimits, initialElastic } from './elastic-control.js';
 import { decide, recovering } from './elastic-law.js';
 import {
   type ControlEpoch,
@@ -31,6 +27,8 @@ export interface FleetControl {
   readonly breaker: Breaker;
   /** The downstream asked not to be called before. */
   readonly holdUntilMs: number;
+  /** Its end as it was told last. */
+  readonly holdToldMs: number;
   /** When `maxFlushesPerSecond` allows the next take; 0 before the first. */
   readonly scheduledTakeMs: number;
 }
@@ -68,25 +66,10 @@ export interface FleetReport extends FlushReport {
   readonly slots: number;
 }
 
-export type { ControlReason };
-
-/** One decision, with what it was made of. */
-export interface ControlDecision {
-  readonly reason: ControlReason;
-  readonly fromPermits: number;
-  readonly toPermits: number;
-  readonly intervalMs: number;
-  readonly batchSize: number;
-  /** Median of the epoch; 0 when no flush succeeded. */
-  readonly latencyMs: number;
-  readonly baselineMs: number;
-  readonly samples: number;
-  readonly failures: number;
-  readonly throttled: number;
-  /** The most batches in flight at once in the epoch. */
-  readonly inFlight: number;
-  readonly ready: number;
-  readonly breaker: BreakerPhase;
+/** The control after something that may have to be told, and what to tell. */
+export interface Told {
+  readonly control: FleetControl;
+  readonly decision?: ControlDecision;
 }
 
 export function initialFleetControl(limits: ElasticLimits): FleetControl {
@@ -95,6 +78,7 @@ export function initialFleetControl(limits: ElasticLimits): FleetControl {
     epoch: newEpoch(0, 0),
     breaker: circuit.CLOSED_BREAKER,
     holdUntilMs: 0,
+    holdToldMs: 0,
     scheduledTakeMs: 0,
   };
 }
@@ -117,12 +101,13 @@ export function afterTake(
   { nowMs, inFlight, probe }: Take,
   { maxFlushesPerSecond }: ControlLimits,
 ): FleetControl {
-  const { elastic, epoch, breaker, holdUntilMs } = control;
+  const { elastic, epoch, breaker, holdUntilMs, holdToldMs } = control;
   return {
     elastic,
     epoch: withTake(epoch, inFlight),
     breaker: probe ? circuit.probing(breaker) : breaker,
     holdUntilMs,
+    holdToldMs,
     scheduledTakeMs:
       maxFlushesPerSecond === undefined ? 0 : nextTakeMs(control.scheduledTakeMs, nowMs, maxFlushesPerSecond),
   };
@@ -133,14 +118,21 @@ export function released(control: FleetControl, probe: boolean): FleetControl {
   return probe ? { ...control, breaker: circuit.unprobed(control.breaker) } : control;
 }
 
+/** What of the buffer a decision tells. */
+type Scene = Pick<FleetReport, 'ready' | 'inFlight'>;
+
 /** An operator knows better: the pause of the downstream ends, the breaker closes. */
-export function resumed(control: FleetControl): FleetControl {
-  return { ...withoutBreaker(control), holdUntilMs: 0 };
+export function resumed(before: FleetControl, scene: Scene, nowMs: number): Told {
+  const told = withoutBreaker({ ...before, holdUntilMs: 0, holdToldMs: 0 }, scene, nowMs);
+  if (told.decision !== undefined || before.holdUntilMs <= nowMs) return told;
+  return telling(told.control, before.elastic, 'retry_after', scene, nowMs);
 }
 
 /** A breaker that was switched off holds up nobody any more. */
-export function withoutBreaker(control: FleetControl): FleetControl {
-  return { ...control, breaker: circuit.CLOSED_BREAKER };
+export function withoutBreaker(before: FleetControl, scene: Scene, nowMs: number): Told {
+  const control = { ...before, breaker: circuit.CLOSED_BREAKER };
+  if (before.breaker.phase === 'closed') return { control };
+  return afresh(telling(control, before.elastic, 'breaker', scene, nowMs), scene, nowMs);
 }
 
 /** The store's clock has gone back by so much, and every time with it; 0 stays none. */
@@ -151,6 +143,7 @@ export function movedBack({ epoch, breaker, ...control }: FleetControl, ms: numb
     epoch: { ...epoch, startMs: back(epoch.startMs) },
     breaker: { ...breaker, windowStartMs: back(breaker.windowStartMs), openUntilMs: back(breaker.openUntilMs) },
     holdUntilMs: back(control.holdUntilMs),
+    holdToldMs: back(control.holdToldMs),
     scheduledTakeMs: back(control.scheduledTakeMs),
   };
 }
@@ -166,17 +159,18 @@ export function afterFlush(
   report: FleetReport,
   { nowMs, jitter }: { readonly nowMs: number; readonly jitter: number },
   limits: ControlLimits,
-): { readonly control: FleetControl; readonly decision?: ControlDecision } {
+): Told {
   const pausedUntilMs = report.retryAfterMs > 0 ? nowMs + report.retryAfterMs : 0;
   const holdUntilMs = Math.max(before.holdUntilMs, pausedUntilMs);
-  const { elastic, scheduledTakeMs } = before;
+  const { elastic, scheduledTakeMs, holdToldMs } = before;
   const breaker = afterBreaker(before.breaker, report, nowMs, jitter, limits);
-  const control = { elastic, epoch: before.epoch, breaker, holdUntilMs, scheduledTakeMs };
+  const control = { elastic, epoch: before.epoch, breaker, holdUntilMs, holdToldMs, scheduledTakeMs };
   if (breaker.phase !== before.breaker.phase) return turned(control, report, nowMs);
-  if (breaker.phase !== 'closed' || limits.control.algorithm !== 'elastic') return { control };
+  if (breaker.phase !== 'closed' || limits.control.algorithm !== 'elastic') return paused(control, report, nowMs);
   const epoch = withFlush(control.epoch, report, Math.floor(elastic.batchSize), nowMs);
-  if (epochIsOver(epoch, elastic.wantedSamples, nowMs)) return decided(control, epoch, report, nowMs, limits);
-  return { control: { elastic, epoch, breaker, holdUntilMs, scheduledTakeMs } };
+  const counted = { elastic, epoch, breaker, holdUntilMs, holdToldMs, scheduledTakeMs };
+  if (epochIsOver(epoch, elastic.wantedSamples, nowMs)) return decided(counted, report, nowMs, limits);
+  return paused(counted, report, nowMs);
 }
 
 /** A throttled flush shows a downstream that works; the pause deals with it. */
@@ -193,35 +187,40 @@ function afterBreaker(
   return circuit.afterFlush(breaker, { failed, isProbe: probe }, nowMs, jitter, limits.breaker);
 }
 
-/** The breaker opened or closed. What was seen before says nothing about what comes after. */
-function turned(control: FleetControl, report: FleetReport, nowMs: number) {
-  const { epoch, breaker } = control;
-  const elastic = breaker.phase === 'closed' ? recovering(control.elastic) : control.elastic;
-  const decision = decisionOf(control, elastic, 'breaker', epoch, report, breaker);
-  return { control: { ...control, elastic, epoch: newEpoch(nowMs, report.inFlight) }, decision };
+/** The breaker opened or closed. */
+function turned(control: FleetControl, report: FleetReport, nowMs: number): Told {
+  const elastic = control.breaker.phase === 'closed' ? recovering(control.elastic) : control.elastic;
+  return afresh(telling(control, elastic, 'breaker', report, nowMs), report, nowMs);
 }
 
-function decided(
+function decided(control: FleetControl, report: FleetReport, nowMs: number, limits: ControlLimits): Told {
+  const seen = observationOf(control.epoch, report, nowMs);
+  const { control: elastic, reason } = decide(control.elastic, seen, limits);
+  return afresh(telling(control, elastic, reason, report, nowMs), report, nowMs);
+}
+
+/** A pause is told when it ends so much later than was told last: once in this time, however short and many they are. */
+const TOLD_AGAIN_MS = 1_000;
+
+function paused(control: FleetControl, report: FleetReport, nowMs: number): Told {
+  if (control.holdUntilMs - control.holdToldMs < TOLD_AGAIN_MS) return { control };
+  return telling(control, control.elastic, 'retry_after', report, nowMs);
+}
+
+/** What was seen before says nothing about what comes after. */
+function afresh({ control, decision }: Required<Told>, { inFlight }: Scene, nowMs: number): Told {
+  return { control: { ...control, epoch: newEpoch(nowMs, inFlight) }, decision };
+}
+
+function telling(
   control: FleetControl,
-  epoch: ControlEpoch,
-  report: FleetReport,
-  nowMs: number,
-  limits: ControlLimits,
-) {
-  const { control: elastic, reason } = decide(control.elastic, observationOf(epoch, report, nowMs), limits);
-  const decision = decisionOf(control, elastic, reason, epoch, report, control.breaker);
-  return { control: { ...control, elastic, epoch: newEpoch(nowMs, report.inFlight) }, decision };
-}
-
-function decisionOf(
-  { elastic: from }: FleetControl,
   to: ElasticControl,
   reason: ControlReason,
-  epoch: ControlEpoch,
-  { ready }: FleetReport,
-  { phase }: Breaker,
-): ControlDecision {
-  return {
+  { ready }: Scene,
+  nowMs: number,
+): Required<Told> {
+  const { elastic: from, epoch, breaker, holdUntilMs } = control;
+  const decision = {
     reason,
     fromPermits: from.permits,
     toPermits: to.permits,
@@ -234,6 +233,8 @@ function decisionOf(
     throttled: epoch.throttled,
     inFlight: epoch.maxInFlight,
     ready,
-    breaker: phase,
+    breaker: breaker.phase,
+    holdMs: Math.max(0, holdUntilMs - nowMs),
   };
+  return { control: { ...control, elastic: to, holdToldMs: holdUntilMs }, decision };
 }

@@ -10,7 +10,7 @@
 -- every take and settlement changes, the field `law` what only a decision does; both are MessagePack.
 local function open_control(b)
   b.control = b.control or unpack_field(b, 'control')
-    or { epoch = new_epoch(0, 0), breaker = closed_breaker(0), holdUntilMs = 0, scheduledTakeMs = 0 }
+    or { epoch = new_epoch(0, 0), breaker = closed_breaker(0), holdUntilMs = 0, holdToldMs = 0, scheduledTakeMs = 0 }
   return b.control
 end
 
@@ -85,28 +85,20 @@ local function control_taken(b, probe_id)
   control.scheduledTakeMs = rate and next_take_ms(control.scheduledTakeMs, b.now, rate) or 0
 end
 
--- One that was switched off holds up nobody any more.
-local function close_breaker(b)
-  change_control(b).breaker = closed_breaker(0)
-end
-
--- An operator ends the pause of the downstream and closes the breaker.
-local function control_resumed(b)
-  close_breaker(b)
-  b.control.holdUntilMs = 0
-end
-
 local function breaker_is_open(b)
   return b.config.enforced and open_control(b).breaker.phase ~= 'closed'
 end
 
-local function tell_decision(b, reason, before, law, report, epoch)
+local function tell_decision(b, reason, before, law, ready)
+  local control = b.control
+  local epoch = control.epoch
   local fields = {
     reason = reason, fromPermits = before.permits, toPermits = law.permits, intervalMs = law.intervalMs,
     batchSize = law.batchSize, latencyMs = law.latencyMs, baselineMs = law.baselineMs, samples = epoch.samples,
-    failures = epoch.failures, throttled = epoch.throttled, inFlight = epoch.maxInFlight, ready = report.ready,
-    breaker = b.control.breaker.phase,
+    failures = epoch.failures, throttled = epoch.throttled, inFlight = epoch.maxInFlight, ready = ready,
+    breaker = control.breaker.phase, holdMs = math.max(0, control.holdUntilMs - b.now),
   }
+  control.holdToldMs = control.holdUntilMs
   local flat = {}
   for name, value in pairs(fields) do
     flat[#flat + 1] = name
@@ -114,6 +106,38 @@ local function tell_decision(b, reason, before, law, report, epoch)
   end
   add_event(b, 'kind', 'control', unpack(flat))
   publish(b, 'control ' .. cjson.encode(fields))
+end
+
+-- One that was switched off holds up nobody any more. Returns whether that was told.
+local function close_breaker(b)
+  local control = change_control(b)
+  local turns = control.breaker.phase ~= 'closed'
+  control.breaker = closed_breaker(0)
+  if not turns then return false end
+  local law = read_law(b)
+  tell_decision(b, 'breaker', law, law, ready_count(b))
+  forget_epoch(b, b.now)
+  return true
+end
+
+-- An operator ends the pause of the downstream and closes the breaker.
+local function control_resumed(b)
+  local control = change_control(b)
+  local held = control.holdUntilMs > b.now
+  control.holdUntilMs, control.holdToldMs = 0, 0
+  if close_breaker(b) or not held then return end
+  local law = read_law(b)
+  tell_decision(b, 'retry_after', law, law, ready_count(b))
+end
+
+-- A pause is told when it ends so much later than was told last: once in this time, however short and many they are.
+local TOLD_AGAIN_MS = 1000
+
+local function tell_pause(b, ready)
+  local told_ms = b.control.holdToldMs or 0 -- the edition before did not note it
+  if b.control.holdUntilMs - told_ms < TOLD_AGAIN_MS then return end
+  local law = read_law(b)
+  tell_decision(b, 'retry_after', law, law, ready)
 end
 
 local function next_breaker(b, breaker, report, jitter)
@@ -125,11 +149,13 @@ end
 
 -- The breaker opened or closed: what was seen before says nothing about what comes after.
 local function turn_breaker(b, report)
-  local control = b.control
   local before = read_law(b)
-  local law = control.breaker.phase == 'closed' and elastic.recovering(before) or before
-  write_law(b, law)
-  tell_decision(b, 'breaker', before, law, report, control.epoch)
+  local law = before
+  if b.control.breaker.phase == 'closed' then
+    law = elastic.recovering(before)
+    write_law(b, law)
+  end
+  tell_decision(b, 'breaker', before, law, report.ready)
   forget_epoch(b, b.now)
 end
 
@@ -139,7 +165,7 @@ local function control_flushed(b, report, jitter)
   local phase = control.breaker.phase
   control.breaker = next_breaker(b, control.breaker, report, jitter)
   if control.breaker.phase ~= phase then return turn_breaker(b, report) end
-  if phase ~= 'closed' or b.config.algorithm ~= 'elastic' then return end
+  if phase ~= 'closed' or b.config.algorithm ~= 'elastic' then return tell_pause(b, report.ready) end
   local law
   local function wanted_samples()
     law = read_law(b)
@@ -147,11 +173,11 @@ local function control_flushed(b, report, jitter)
   end
   count_flush(b, control.epoch, report, b.batchSize)
   local counts = counts_if_over(b, control.epoch, wanted_samples)
-  if not counts then return end
+  if not counts then return tell_pause(b, report.ready) end
   local seen = observation_of(b, control.epoch, counts, report)
   local after, reason = elastic.decide(law, seen, elastic_limits(b.config))
   write_law(b, after)
-  tell_decision(b, reason, law, after, report, control.epoch)
+  tell_decision(b, reason, law, after, report.ready)
   forget_epoch(b, b.now)
 end
 
