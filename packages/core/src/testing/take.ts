@@ -49,7 +49,7 @@ function sweepLostLeases(step: Step): void {
     tally.leasesLost++;
     if (step.isAwaited(lost))
       step.observeFlush(lost, { outcome: 'lost', latencyMs: 0, retryAfterMs: 0 }, MIDDLE_JITTER);
-    step.letOut(failBatch(step, lost, 'lease lost', 0, lost.attempts > 0).dead);
+    step.letOut(failBatch(step, lost, 'lease lost', 0, lost.attempts > 0 ? 'suspect' : undefined).dead);
     step.followFill();
   }
 }

@@ -10,7 +10,7 @@
 -- every take and settlement changes, the field `law` what only a decision does; both are MessagePack.
 local function open_control(b)
   b.control = b.control or unpack_field(b, 'control')
-    or { epoch = new_epoch(0, 0), breaker = closed_breaker(0), holdUntilMs = 0, holdToldMs = 0, scheduledTakeMs = 0 }
+    or { epoch = new_epoch(0, 0), breaker = circuit.closed(0), holdUntilMs = 0, holdToldMs = 0, scheduledTakeMs = 0 }
   return b.control
 end
 
@@ -47,7 +47,7 @@ local function forget_epoch(b, start_ms)
 end
 
 local function is_awaited(b, batch)
-  return batch.probe and breaker_awaits(open_control(b).breaker, batch)
+  return batch.probe and circuit.awaits(open_control(b).breaker, batch)
 end
 
 -- A batch came back untried; if it was the probe another may be taken.
@@ -67,7 +67,7 @@ end
 local function control_verdict(b)
   follow_probe(b)
   local control, c = open_control(b), b.config
-  local verdict, wait_ms = breaker_verdict(control.breaker, b.now)
+  local verdict, wait_ms = circuit.verdict(control.breaker, b.now)
   if verdict == 'wait' and c.enforced then return verdict, 'breaker', wait_ms end
   if control.holdUntilMs > b.now then return 'wait', 'hold', control.holdUntilMs - b.now end
   if c.max_flushes_per_second and control.scheduledTakeMs > b.now then
@@ -112,7 +112,7 @@ end
 local function close_breaker(b)
   local control = change_control(b)
   local turns = control.breaker.phase ~= 'closed'
-  control.breaker = closed_breaker(0)
+  control.breaker = circuit.closed(0)
   if not turns then return false end
   local law = read_law(b)
   tell_decision(b, 'breaker', law, law, ready_count(b))
@@ -130,6 +130,8 @@ local function control_resumed(b)
   tell_decision(b, 'retry_after', law, law, ready_count(b))
 end
 
+local control_flushed
+do
 -- A pause is told when it ends so much later than was told last: once in this time, however short and many they are.
 local TOLD_AGAIN_MS = 1000
 
@@ -141,10 +143,10 @@ local function tell_pause(b, ready)
 end
 
 local function next_breaker(b, breaker, report, jitter)
-  if not b.config.breaker_enabled then return closed_breaker(0) end
+  if not b.config.breaker_enabled then return circuit.closed(0) end
   if report.outcome == 'throttled' and not report.probe then return breaker end
   local failed = report.outcome == 'failed' or report.outcome == 'lost'
-  return breaker_after_flush(breaker, failed, report.probe, b.now, jitter, b.config)
+  return circuit.after_flush(breaker, failed, report.probe, b.now, jitter, b.config)
 end
 
 -- The breaker opened or closed: what was seen before says nothing about what comes after.
@@ -159,7 +161,7 @@ local function turn_breaker(b, report)
   forget_epoch(b, b.now)
 end
 
-local function control_flushed(b, report, jitter)
+function control_flushed(b, report, jitter)
   local control = change_control(b)
   if report.retryAfterMs > 0 then control.holdUntilMs = math.max(control.holdUntilMs, b.now + report.retryAfterMs) end
   local phase = control.breaker.phase
@@ -179,6 +181,7 @@ local function control_flushed(b, report, jitter)
   write_law(b, after)
   tell_decision(b, reason, law, after, report.ready)
   forget_epoch(b, b.now)
+end
 end
 
 local MIDDLE_JITTER = 0.5

@@ -20,7 +20,7 @@ local function sweep_lease(b, id)
   touch(b)
   count(b, 'leasesLost', 1)
   if is_awaited(b, batch) then control_lost(b, batch) end
-  local _, dead = fail_batch(b, id, batch, 'lease lost', function() return 0 end, batch.attempts > 0)
+  local _, dead = fail_batch(b, id, batch, 'lease lost', function() return 0 end, batch.attempts > 0 and 'suspect')
   if dead > 0 then
     add_to_rate(b, dead)
     follow_fill(b)
