@@ -52,7 +52,7 @@ export function describeControl(open: OpenStore): void {
       expect(await flushWith(rig, 1)).toBe(10);
     });
 
-    test('each change is an event with its reason', async ({ rig }) => {
+    test('each decision is an event and a signal, with its reason', async ({ rig }) => {
       await rig.declare(law);
       await manySlots(rig);
       await flushWith(rig, 1_000);
@@ -60,12 +60,18 @@ export function describeControl(open: OpenStore): void {
       await flushWith(rig, 1_000);
       await rig.advance(1_000);
       await flushWith(rig, 1.1);
+      await rig.advance(1_000);
+      await rig.listen();
+      const { decision } = await rig.signal('control', () => flushWith(rig, 100));
+      const onTarget = { fromMs: 12, toMs: 12, samples: 1, reason: 'on_target' };
+      expect(decision).toEqual({ ...onTarget, p50Ms: middleOf(100) });
       const { nowMs } = await rig.snapshot();
       const events = (await rig.store.events({ limit: 99 })).filter(({ kind }) => kind === 'interval');
       const common = { kind: 'interval', id: expect.stringMatching(/^\d+-0$/) };
       expect(events).toEqual([
-        { ...common, atMs: nowMs - 1_000, fromMs: 10, toMs: 15, p50Ms: middleOf(1_000), samples: 2, reason: 'slow' },
-        { ...common, atMs: nowMs, fromMs: 15, toMs: 12, p50Ms: middleOf(1.1), samples: 1, reason: 'fast' },
+        { ...common, atMs: nowMs - 2_000, fromMs: 10, toMs: 15, p50Ms: middleOf(1_000), samples: 2, reason: 'slow' },
+        { ...common, atMs: nowMs - 1_000, fromMs: 15, toMs: 12, p50Ms: middleOf(1.1), samples: 1, reason: 'fast' },
+        { ...common, atMs: nowMs, ...onTarget, p50Ms: middleOf(100) },
       ]);
     });
 

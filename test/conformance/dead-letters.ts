@@ -92,6 +92,24 @@ export function describeDeadLetters(open: OpenStore): void {
       await rig.check();
     });
 
+    test('go back 1 MiB at a time, named or not, so that no call takes long', async ({ rig }) => {
+      const size = 400_000;
+      await rig.declare({ maxBufferSize: 100, maxItemBytes: size });
+      const ids = await bury(rig, ...Array.from('abcdefg', (letter) => letter.repeat(size)));
+      expect(await rig.store.redrive({ action: 'redrive' })).toMatchObject({ count: 3, remaining: 4 });
+      expect(await rig.store.redrive({ action: 'redrive', ids })).toMatchObject({ count: 3, remaining: 1 });
+      expect(await rig.store.redrive({ action: 'redrive', ids })).toMatchObject({ count: 1, remaining: 0 });
+      await rig.check();
+    });
+
+    test('no letter is meant where none is named', async ({ rig }) => {
+      await rig.declare();
+      await bury(rig, 'a');
+      for (const action of ['redrive', 'discard'] as const) {
+        expect(await rig.store.redrive({ action, ids: [] })).toMatchObject({ count: 0, remaining: 1 });
+      }
+    });
+
     test('do not go back into a closed intake', async ({ rig }) => {
       await rig.declare();
       await bury(rig, 'a');

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { describe, expect } from 'vitest';
 import { type OpenStore, type Rig, storeTest } from './rig.js';
 
@@ -73,6 +74,22 @@ export function describeDownstream(open: OpenStore): void {
   });
 
   describe('maxFlushesPerSecond', () => {
+    test('raised at run time it is in force at once, and lowered after the next place', async ({ rig }) => {
+      await rig.declare({ ...FIXED, batchSize: 1, maxFlushesPerSecond: 0.001 });
+      await rig.fill(10);
+      await rig.takeBatch();
+      await rig.advance(1_000);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'rate' });
+      await rig.patch({ maxFlushesPerSecond: 100 });
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'rate', waitMs: 10 });
+      await rig.advance(10);
+      await rig.takeBatch();
+      await rig.patch({ maxFlushesPerSecond: 1 });
+      await rig.advance(10);
+      await rig.takeBatch();
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'rate', waitMs: 1_000 });
+    });
+
     for (const rate of [0.5, 4, 40]) {
       test(`at ${rate}, no window sees more than its share and one, and a fleet that asks in time loses none`, async ({
         rig,
@@ -158,8 +175,12 @@ export function describeDownstream(open: OpenStore): void {
       await flushAll(rig, { latencyMs: 100, forMs: 12_000, slots: 2 });
       expect((await rig.snapshot()).vitals.batchSize).toBe(12);
       expect((await rig.takeBatch()).items).toHaveLength(12);
-      await rig.patch({ maxBatchSize: 4 });
-      expect((await rig.takeBatch()).items).toHaveLength(4);
+      const { baselineMs } = (await rig.snapshot()).control;
+      await rig.patch({ maxBatchSize: 6 });
+      expect((await rig.takeBatch()).items).toHaveLength(6);
+      // So has the law: else it would look for a backlog of twelve, and cut twelve when flushes fail.
+      const resized = { batchSize: 6, baselineMs: expect.closeTo(baselineMs / 2, 6) };
+      expect((await rig.snapshot()).control).toMatchObject(resized);
     });
 
     test('each decision is a signal to everybody', async ({ rig }) => {
@@ -169,9 +190,15 @@ export function describeDownstream(open: OpenStore): void {
       const { decision } = await rig.signal('control', () => flushAll(rig, { latencyMs: 20, forMs: 3_000 }));
       const [event] = await rig.decisions();
       // A signal has fewer digits than the event.
-      const { latencyMs, baselineMs, ...exact } = decision;
-      const close = { latencyMs: expect.closeTo(latencyMs, 6), baselineMs: expect.closeTo(baselineMs, 6) };
-      expect(event).toMatchObject({ ...exact, ...close });
+      assert('toPermits' in decision);
+      const close = Object.entries(decision).map(([name, value]) => [
+        name,
+        typeof value === 'number' ? expect.closeTo(value, 6) : value,
+      ]);
+      expect(event).toMatchObject(Object.fromEntries(close));
+      // What it was made of, and the law before.
+      expect(decision).toMatchObject({ state: 'normal', slots: 0, batches: decision.samples, inFlight: 1 });
+      expect(decision).toMatchObject({ fromBatchSize: 1, fromBaselineMs: 0, backlogged: decision.batches });
     });
 
     test('observed, it decides and enforces nothing', async ({ rig }) => {
@@ -183,6 +210,22 @@ export function describeDownstream(open: OpenStore): void {
       expect(control).toMatchObject({ mode: 'observe', baselineMs: expect.closeTo(50, -1) });
     });
 
+    test('the law begins anew when it begins to rule: what was seen before has a queue in it', async ({ rig }) => {
+      await rig.declare({ ...ELASTIC, control: { algorithm: 'elastic', mode: 'observe' }, maxConcurrentFlushes: 3 });
+      await rig.fill(1_000);
+      await flushAll(rig, { latencyMs: 300, forMs: 3_000 });
+      const before = [await rig.takeBatch(), await rig.takeBatch(), await rig.takeBatch()];
+      expect((await rig.snapshot()).control).toMatchObject({ baselineMs: expect.closeTo(300, -1.3) });
+      await rig.advance(1);
+      await rig.patch({ control: { algorithm: 'elastic', mode: 'enforce' } });
+      const { vitals, control } = await rig.snapshot();
+      expect(vitals).toMatchObject({ permits: 1, batchSize: 1, intervalMs: 0 });
+      expect(control).toMatchObject({ permits: 1, baselineMs: 0, latencyMs: 0, learning: true });
+      for (const batch of before) await rig.ack(batch, { latencyMs: 300 });
+      await flushAll(rig, { latencyMs: 100, forMs: 1_100 });
+      expect((await rig.snapshot()).control).toMatchObject({ baselineMs: expect.closeTo(100, -1.3) });
+    });
+
     test('a partial batch lingers for the shortest interval, a full one goes at once', async ({ rig }) => {
       await rig.declare({ ...ELASTIC, batchSize: 3, minFlushIntervalMs: 80 });
       await rig.fill(2);
@@ -190,8 +233,55 @@ export function describeDownstream(open: OpenStore): void {
       await rig.fill(1);
       await rig.takeBatch();
     });
+
+    test('a partial batch lingers no longer because the clock goes back', async ({ rig }) => {
+      await rig.declare({ ...ELASTIC, batchSize: 3, minFlushIntervalMs: 80 });
+      await rig.fill(2);
+      await rig.advance(-3_600_000);
+      await rig.takeBatch();
+    });
+
+    test('a batch that is full by its bytes goes at once, and whoever lingers is told of it', async ({ rig }) => {
+      await rig.declare({ ...ELASTIC, batchSize: 10, minFlushIntervalMs: 80, maxItemBytes: 600_000 });
+      await rig.push(LARGE);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'lingering' });
+      await rig.listen();
+      expect(await rig.signalsOf(() => rig.push(LARGE))).toEqual([{ kind: 'ready' }]);
+      expect((await rig.takeBatch()).items).toHaveLength(2);
+    });
+
+    test('what waits in a full buffer goes at once, for no company can come', async ({ rig }) => {
+      await rig.declare({ ...ELASTIC, maxBufferSize: 3, batchSize: 4, minFlushIntervalMs: 80 });
+      await rig.fill(2);
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'lingering' });
+      await rig.fill(1);
+      expect((await rig.takeBatch()).items).toHaveLength(3);
+    });
+
+    for (const [what, options, item, offered] of [
+      ['items', { maxBufferSize: 6, batchSize: 4 }, 'x', 6],
+      ['bytes', { maxItemBytes: 600_000, maxBufferBytes: 4_200_000, batchSize: 10 }, LARGE, 8],
+    ] as const) {
+      test(`permits grow though the buffer holds no full batch of ${what} beside the one in flight`, async ({
+        rig,
+      }) => {
+        await rig.declare({ ...ELASTIC, ...options });
+        for (let flush = 0; flush < 7; flush++) {
+          await rig.push(...Array.from({ length: flush === 0 ? offered : offered / 2 }, () => item));
+          const batch = await rig.takeBatch();
+          await rig.push(...Array.from({ length: offered / 2 }, () => item));
+          await rig.advance(200);
+          await rig.ack(batch, { latencyMs: 200 });
+        }
+        const decisions = (await rig.store.events({ limit: 1_000 })).filter(({ kind }) => kind === 'control');
+        expect(decisions).toMatchObject([{ reason: 'slow_start', fromPermits: 1, toPermits: 2 }]);
+      });
+    }
   });
 }
+
+/** Two of these are a full batch. */
+const LARGE = 'x'.repeat(524_288);
 
 /** A fleet that takes whatever it may, over a downstream that takes the same time for each flush. */
 async function flushAll(rig: Rig, { latencyMs, forMs, slots = Infinity }: FlushAll): Promise<void> {

@@ -25,6 +25,21 @@ export function describeFleet(open: OpenStore): void {
       expect((await rig.snapshot()).nodes).toEqual([{ ...consumer, id: 'host.3.cc', slots: 2 }]);
     });
 
+    test('looks at the intake, also after the clock went back', async ({ rig }) => {
+      await rig.declare({ maxBufferSize: 100 });
+      const beat = () => rig.store.heartbeat({ node: consumer, ttlMs: 6_000 });
+      await beat();
+      await rig.fill(40);
+      await rig.advance(2_000);
+      await beat();
+      expect((await rig.snapshot()).intakeRate).toBe(20);
+      await rig.advance(-3_600_000);
+      await beat();
+      await rig.advance(5_000);
+      await beat();
+      expect((await rig.snapshot()).intakeRate).toBeCloseTo(20 * Math.exp(-1), 6);
+    });
+
     test('a drain that is over ends with the next one', async ({ rig }) => {
       await rig.declare();
       await rig.fill(1);

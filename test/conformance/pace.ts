@@ -29,6 +29,15 @@ export function describePace(open: OpenStore): void {
       });
     }
 
+    test('observed, the interval holds nobody up, and a partial batch lingers as without a law', async ({ rig }) => {
+      const control = { algorithm: 'interval', mode: 'observe' } as const;
+      await rig.declare({ batchSize: 2, minFlushIntervalMs: INTERVAL_MS, maxFlushIntervalMs: INTERVAL_MS, control });
+      await rig.fill(5);
+      await rig.takeBatch();
+      await rig.takeBatch();
+      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'lingering', waitMs: INTERVAL_MS });
+    });
+
     test('fifty reporters in one epoch cause one decision', async ({ rig }) => {
       await rig.declare({
         maxBufferSize: 1_000,

@@ -22,6 +22,7 @@ import type { StoreToken } from '../../packages/core/src/domain/errors.js';
 import { itemId } from '../../packages/core/src/domain/item-record.js';
 import type { Lane } from '../../packages/core/src/domain/lane.js';
 import { eventually } from '../support/eventually.js';
+import { openSession } from '../support/open-session.js';
 import { ledgerFaults } from './ledger-check.js';
 
 /** A store of an empty, undeclared buffer, with a clock that only the test moves. */
@@ -121,9 +122,15 @@ export class Rig {
     });
   }
 
+  /** The first token of a new session of a producer, which is open. */
+  async pushToken(): Promise<StoreToken> {
+    const { session } = this.token();
+    return { session: await openSession(this.store, session), seq: 2 };
+  }
+
   /** Pushes a chunk in a session of its own. */
   async push(...offers: Offer[]): Promise<PushReply & { readonly ids: readonly string[] }> {
-    const token = this.token();
+    const token = await this.pushToken();
     const items = this.items(token, offers);
     const reply = await this.store.push({ token, items });
     await this.check();
@@ -190,7 +197,7 @@ export class Rig {
   }
 
   async cancel(ids: readonly string[], reason: 'timeout' | 'aborted' = 'timeout'): Promise<TicketReply> {
-    const reply = await this.store.ticket({ action: 'cancel', token: this.token(), ids, reason });
+    const reply = await this.store.ticket({ action: 'cancel', token: await this.pushToken(), ids, reason });
     await this.check();
     return reply;
   }

@@ -150,7 +150,7 @@ export function describeStates(open: OpenStore): void {
     test('only the newest 1,000 events are kept', async ({ rig }) => {
       await rig.declare({ maxBufferSize: 1, batchSize: 1 });
       for (let i = 0; i < 505; i++) {
-        await rig.store.push({ token: rig.token(), items: rig.items(rig.token(), ['x']) });
+        await rig.store.push({ token: await rig.pushToken(), items: rig.items(rig.token(), ['x']) });
         await rig.store.purge();
       }
       const events = await rig.store.events({ limit: 2_000 });

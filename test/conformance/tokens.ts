@@ -14,59 +14,79 @@ export function describeTokens(open: OpenStore): void {
   describe('tokens', () => {
     test('a push that is sent again is admitted once, and answered the same', async ({ rig }) => {
       await rig.declare({ maxBufferSize: 2 });
-      const { session } = rig.token();
-      const first = await pushWith(rig, session, 1, 'a', 'b', 'c');
+      const { session } = await rig.pushToken();
+      const first = await pushWith(rig, session, 2, 'a', 'b', 'c');
       expect(first).toMatchObject({ outcomes: ['accepted', 'accepted', 'full'], replayed: false });
       await rig.ack(await rig.takeBatch());
       await rig.advance(100);
-      expect(await pushWith(rig, session, 1, 'a', 'b', 'c')).toEqual({ ...first, replayed: true });
+      expect(await pushWith(rig, session, 2, 'a', 'b', 'c')).toEqual({ ...first, replayed: true });
       expect((await rig.snapshot()).counters).toMatchObject({ offered: 3, accepted: 2 });
     });
 
     test('a call that was overtaken is refused', async ({ rig }) => {
       await rig.declare();
-      const { session } = rig.token();
-      await pushWith(rig, session, 1, 'a');
-      await pushWith(rig, session, 2, 'b');
-      await expect(pushWith(rig, session, 1, 'a')).rejects.toBeInstanceOf(StaleTokenError);
+      const { session } = await rig.pushToken();
+      await pushWith(rig, session, 2, 'a');
+      await pushWith(rig, session, 3, 'b');
+      await expect(pushWith(rig, session, 2, 'a')).rejects.toBeInstanceOf(StaleTokenError);
       expect((await rig.snapshot()).vitals).toMatchObject({ size: 2, revision: 3 });
     });
 
     test('a number may be skipped: that call was never carried out', async ({ rig }) => {
       await rig.declare();
-      const { session } = rig.token();
-      await pushWith(rig, session, 1, 'a');
-      expect((await pushWith(rig, session, 5, 'b')).outcomes).toEqual(['accepted']);
+      const { session } = await rig.pushToken();
+      await pushWith(rig, session, 2, 'a');
+      expect((await pushWith(rig, session, 6, 'b')).outcomes).toEqual(['accepted']);
     });
 
-    test('without a record only a first call is carried out', async ({ rig }) => {
+    test('a session is opened by a call that offers nothing, and no harm is done by opening it again', async ({
+      rig,
+    }) => {
       await rig.declare();
-      await expect(pushWith(rig, rig.token().session, 2, 'a')).rejects.toBeInstanceOf(TokenExpiredError);
-      expect((await rig.snapshot()).counters.offered).toBe(0);
+      const { session } = rig.token();
+      const { revision } = (await rig.snapshot()).vitals;
+      const first = await pushWith(rig, session, 1);
+      expect(first).toMatchObject({ outcomes: [], replayed: false, vitals: { revision } });
+      expect(await pushWith(rig, session, 1)).toEqual({ ...first, replayed: true });
+      expect((await pushWith(rig, session, 2, 'a')).outcomes).toEqual(['accepted']);
+      await expect(pushWith(rig, session, 1)).rejects.toBeInstanceOf(StaleTokenError);
+    });
+
+    test.for([1, 2])('call %i of a session without a record is never taken for a new one', async (seq, { rig }) => {
+      await rig.declare({ strategy: 'block', maxBufferSize: 1 });
+      await rig.fill(1);
+      const { ids } = await rig.push({ wait: 'enqueue' });
+      // As it is after the record has expired: nobody can tell that from one that never was.
+      const { session } = rig.token();
+      await expect(pushWith(rig, session, seq, 'a')).rejects.toBeInstanceOf(TokenExpiredError);
+      const cancel = rig.store.ticket({ action: 'cancel', token: { session, seq }, ids, reason: 'timeout' });
+      await expect(cancel).rejects.toBeInstanceOf(TokenExpiredError);
+      if (seq > 1) await expect(pushWith(rig, session, seq)).rejects.toBeInstanceOf(TokenExpiredError);
+      expect(await rig.snapshot()).toMatchObject({ waiters: 1, counters: { offered: 1 } });
     });
 
     test('resolving a call that was carried out returns its answer', async ({ rig }) => {
       await rig.declare();
-      const { session } = rig.token();
-      const reply = await pushWith(rig, session, 1, 'a');
-      expect(await pushWith(rig, session, 1)).toEqual({ ...reply, replayed: true });
+      const { session } = await rig.pushToken();
+      const reply = await pushWith(rig, session, 2, 'a');
+      expect(await pushWith(rig, session, 2)).toEqual({ ...reply, replayed: true });
     });
 
     test('resolving a call that was not fixes that it never will be', async ({ rig }) => {
       await rig.declare();
-      const { session } = rig.token();
+      const { session } = await rig.pushToken();
       const { revision } = (await rig.snapshot()).vitals;
-      expect(await pushWith(rig, session, 1)).toMatchObject({ outcomes: [], replayed: false, vitals: { revision } });
-      expect(await pushWith(rig, session, 1, 'late')).toMatchObject({ outcomes: [], replayed: true });
+      expect(await pushWith(rig, session, 2)).toMatchObject({ outcomes: [], replayed: false, vitals: { revision } });
+      expect(await pushWith(rig, session, 2, 'late')).toMatchObject({ outcomes: [], replayed: true });
       expect((await rig.snapshot()).vitals).toMatchObject({ size: 0, revision });
-      expect((await pushWith(rig, session, 2, 'b')).outcomes).toEqual(['accepted']);
+      expect((await pushWith(rig, session, 3, 'b')).outcomes).toEqual(['accepted']);
     });
 
     test('a cancel is counted once', async ({ rig }) => {
       await rig.declare({ strategy: 'block', maxBufferSize: 1 });
       await rig.fill(1);
       const { ids } = await rig.push({ wait: 'enqueue' });
-      const request = { action: 'cancel', token: rig.token(), ids, reason: 'timeout' } as const;
+      const request = { action: 'cancel', token: await rig.pushToken(), ids, reason: 'timeout' } as const;
       const { vitals } = await rig.store.ticket(request);
       expect((await rig.store.ticket(request)).vitals).toEqual(vitals);
       expect((await rig.snapshot()).counters.refused.timeout).toBe(1);
@@ -104,9 +124,9 @@ export function describeTokens(open: OpenStore): void {
 
     test('sessions do not mix', async ({ rig }) => {
       await rig.declare();
-      const [one, other] = [rig.token(), rig.token()];
-      await pushWith(rig, one.session, 1, 'a');
-      expect((await pushWith(rig, other.session, 1, 'b')).replayed).toBe(false);
+      const [one, other] = [await rig.pushToken(), await rig.pushToken()];
+      await pushWith(rig, one.session, 2, 'a');
+      expect((await pushWith(rig, other.session, 2, 'b')).replayed).toBe(false);
       expect((await rig.snapshot()).vitals.size).toBe(2);
     });
   });

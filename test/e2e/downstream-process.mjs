@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 
 /** Long beside the noise of a busy machine, which would read as a queue. */
-const SERVICE_MS = 100;
+const SERVICE_MS = 200;
 let servers = Number(process.argv[2]);
 let busy = 0;
 const waiting = [];

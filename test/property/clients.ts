@@ -12,7 +12,7 @@ export class Clients {
   readonly #sequences = new Map<string, number>();
   #made = 0;
 
-  /** The next token of a client's session. */
+  /** The next token of a client's session. A producer opens its own by the first. */
   token(role: 'push' | 'settle', client: number): StoreToken {
     const session = `${role}-${client}`.padEnd(16, '_');
     const seq = (this.#sequences.get(session) ?? 0) + 1;

@@ -18,7 +18,9 @@ const LIMIT_NAMES = [
   'maxConcurrentFlushes',
   'flushTimeoutMs',
 ] as const;
-type Limits = Record<(typeof LIMIT_NAMES)[number], number>;
+interface Limits extends Record<(typeof LIMIT_NAMES)[number], number> {
+  readonly control: { readonly algorithm: 'elastic'; readonly mode: 'enforce' | 'observe' };
+}
 
 const STATES = ['normal', 'elevated', 'critical', 'blocked', 'draining'] as const;
 const NEW_LIMITS: Limits = {
@@ -29,6 +31,7 @@ const NEW_LIMITS: Limits = {
   targetLatencyMs: 500,
   maxConcurrentFlushes: 64,
   flushTimeoutMs: 10_000,
+  control: { algorithm: 'elastic', mode: 'enforce' },
 };
 const FIELDS = Object.keys(initialElastic(NEW_LIMITS)) as (keyof ElasticControl)[];
 const SEEN_NAMES: readonly (keyof EpochObservation)[] = [
@@ -59,7 +62,8 @@ local function read(names)
 end
 local replies = {}
 while at < #ARGV do
-  local law, seen, limits = read('${FIELDS.join(' ')}'), read('${SEEN_NAMES.join(' ')}'), read('${LIMIT_NAMES.join(' ')}')
+  local law, seen, limits = read('${FIELDS.join(' ')}'), read('${SEEN_NAMES.join(' ')}'), read('${LIMIT_NAMES.join(' ')} mode')
+  limits.observed = limits.mode == 'observe'
   local after, reason = elastic.decide(law, seen, limits)
   replies[#replies + 1] = reason
   for name in string.gmatch('${FIELDS.join(' ')}', '%S+') do
@@ -103,6 +107,10 @@ const runArbitrary = fc
     targetLatencyMs: fc.integer({ min: 1, max: 5_000 }),
     maxConcurrentFlushes: fc.constantFrom(1, 8, 400),
     flushTimeoutMs: fc.integer({ min: 100, max: 20_000 }),
+    control: fc.record({
+      algorithm: fc.constant('elastic' as const),
+      mode: fc.constantFrom('enforce', 'enforce', 'enforce', 'observe'),
+    }),
     epochs: fc.array(epochArbitrary, { minLength: 20, maxLength: 40 }),
     /** Steady runs are what growing, looking and holding take. */
     steady: fc.constantFrom(undefined, undefined, 1.1, 1.25),
@@ -148,7 +156,7 @@ it('decides in the scripts as it does here, in every regime', async () => {
       const seen = observed(epoch, control, firstLatencyMs, steady);
       args.push(...FIELDS.map((name) => control[name]));
       args.push(...SEEN_NAMES.map((name) => seen[name]));
-      args.push(...LIMIT_NAMES.map((name) => limits[name]));
+      args.push(...LIMIT_NAMES.map((name) => limits[name]), limits.control.mode);
       const decision = decide(control, seen, limits);
       wanted.push(decision);
       reasons.set(decision.reason, (reasons.get(decision.reason) ?? 0) + 1);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { PushRequest } from '@backpressure/core/store';
+import type { StoreToken } from '../../packages/core/src/domain/errors.js';
 import type { Clients } from './clients.js';
 import type { Op } from './commands.js';
 import { replyOf } from './lockstep.js';
@@ -19,7 +20,17 @@ export class Producers {
   }
 
   async push({ client, items }: Op<'push'>): Promise<void> {
-    await this.#offer(this.#clients.offer(this.#clients.token('push', client), items));
+    await this.#offer(this.#clients.offer(await this.#token(client), items));
+  }
+
+  /** Of a session that is open. */
+  async #token(client: number): Promise<StoreToken> {
+    const token = this.#clients.token('push', client);
+    if (token.seq > 1) return token;
+    const opened = replyOf(await this.#stores.call('open session', (store) => store.push({ token, items: [] })));
+    assert.deepEqual(opened?.outcomes, []);
+    await this.#stores.check();
+    return this.#clients.token('push', client);
   }
 
   async #offer(request: PushRequest): Promise<void> {
@@ -37,7 +48,7 @@ export class Producers {
 
   async pushHeld({ client, pick, count }: Op<'pushHeld'>): Promise<void> {
     const items = this.#clients.pickWaiting(pick, count);
-    if (items.length > 0) await this.#offer({ token: this.#clients.token('push', client), items });
+    if (items.length > 0) await this.#offer({ token: await this.#token(client), items });
   }
 
   async repeatPush({ pick }: Op<'repeatPush'>): Promise<void> {
@@ -50,7 +61,7 @@ export class Producers {
   }
 
   async resolve({ client, items }: Op<'resolve'>): Promise<void> {
-    const request = this.#clients.offer(this.#clients.token('push', client), items);
+    const request = this.#clients.offer(await this.#token(client), items);
     const resolved = replyOf(await this.#stores.call('resolve', (store) => store.push({ ...request, items: [] })));
     const late = replyOf(await this.#stores.call('late push', (store) => store.push(request)));
     assert.deepEqual(resolved?.outcomes, [], 'the call was never carried out');
@@ -58,7 +69,7 @@ export class Producers {
   }
 
   async forgottenSession(): Promise<void> {
-    const token = { session: this.#clients.freshSession(), seq: 2 };
+    const token = { session: this.#clients.freshSession(), seq: 1 };
     const request = this.#clients.offer(token, [{ lane: 'normal', payload: '', wait: 'never' }]);
     assert.deepEqual(await this.#stores.call('expired push', (store) => store.push(request)), {
       error: 'TokenExpiredError',
@@ -74,7 +85,7 @@ export class Producers {
   async cancel({ pick, reason, twice }: Op<'cancel'>): Promise<void> {
     const ids = this.#clients.pickWaiting(pick, 2).map(({ id }) => id);
     if (ids.length === 0) return;
-    const request = { action: 'cancel', token: this.#clients.token('push', 0), ids, reason } as const;
+    const request = { action: 'cancel', token: await this.#token(0), ids, reason } as const;
     const reply = replyOf(await this.#stores.call('cancel', (store) => store.ticket(request)));
     this.#observer.cancelled(ids);
     for (const id of ids) this.#clients.waiting.delete(id);

@@ -50,6 +50,50 @@ describe('a simulation of somebody’s own figures', () => {
     expect(report).toMatchObject({ limitedBy: 'maxConcurrentFlushes', final: { permits: 3 } });
   });
 
+  it('is limited by maxFlushesPerSecond, under every algorithm, and takes one at most beyond it', () => {
+    for (const algorithm of ['elastic', 'interval', 'fixed']) {
+      const argv = ['--rate=2000', '--max-flushes-per-second=10', '--duration=30', `--algorithm=${algorithm}`];
+      const report = reportOf(...argv);
+      expect(report.limitedBy).toBe('maxFlushesPerSecond');
+      expect(report.flushes).toBeGreaterThan(270);
+      expect(report.flushes).toBeLessThanOrEqual(301);
+    }
+  });
+
+  it('is held by a downstream that answers 429, and limited by it', () => {
+    for (const algorithm of ['elastic', 'interval', 'fixed']) {
+      const report = reportOf('--rate=2000', '--downstream-rate=10', '--duration=60', `--algorithm=${algorithm}`);
+      expect(report).toMatchObject({ failures: 0, losses: { dead: 0 } });
+      // The pauses of `interval` are shorter with more workers, which delivers a little more.
+      if (algorithm !== 'interval') expect(report.limitedBy).toBe('downstream');
+      expect(report.throttled).toBeGreaterThan(0);
+      // Some ten flushes of 100 items a second, and the ten of the first moment.
+      expect(report.deliveredPerSecond).toBeGreaterThan(800);
+      expect(report.deliveredPerSecond).toBeLessThan(1_020);
+    }
+    const refused = reportOf('--rate=2000', '--downstream-rate=0', '--duration=30');
+    // What the bucket held at the start.
+    expect(refused).toMatchObject({ limitedBy: 'downstream', flushes: refused.throttled + 1 });
+  });
+
+  it('has its circuit breaker under every algorithm: an outage kills no item', () => {
+    for (const algorithm of ['elastic', 'interval', 'fixed']) {
+      const argv = [
+        '--rate=2000',
+        '--error-share=1',
+        '--disturb-at=30',
+        '--disturb-for=60',
+        '--max-buffer-size=200000',
+      ];
+      const report = reportOf(...argv, `--algorithm=${algorithm}`);
+      // Without it some hundred flushes fail a second.
+      expect(report.failures).toBeGreaterThan(10);
+      expect(report.failures).toBeLessThan(100);
+      expect(report.losses.dead).toBe(0);
+      expect(report.deliveredPerSecond).toBeGreaterThan(900);
+    }
+  });
+
   it('says so when neither workers nor downstream are to blame for what its start cost', () => {
     const report = reportOf('--rate=6000', '--servers=64', '--degradation=0', '--max-buffer-size=500');
     expect(report.limitedBy).toBe('control');

@@ -2,6 +2,7 @@ import { BackpressureConsumer } from '@backpressure/consumer';
 import { BackpressureAdmin, BoundedBuffer, type BufferDefinition, defineBuffer } from '@backpressure/core';
 import { registerMetrics } from '@backpressure/core/metrics';
 import { openRedisStore } from '@backpressure/core/store';
+import { MemoryStore } from '@backpressure/core/testing';
 import { BackpressureProducer, backpressureMiddleware } from '@backpressure/producer';
 import { BackpressureController } from 'backpressure';
 
@@ -158,9 +159,9 @@ export function hostileCalls(connection: string): { readonly calls: readonly Hos
   add('producer.writable', 'signal', [{}], (signal) => producer.writable({ signal }));
   add('producer.resolve', WHOLE, [undefined, null, 7, 'token'], (token) => producer.resolve(token));
   add('producer.resolve', 'session', ['short', 'x:{y}'.padEnd(16), 7], (session) =>
-    producer.resolve({ session, seq: 1 }),
+    producer.resolve({ session, seq: 2 }),
   );
-  add('producer.resolve', 'seq', [0, -1, 1.5, Number.NaN, '1', 2 ** 32], (seq) =>
+  add('producer.resolve', 'seq', [0, 1, -1, 1.5, Number.NaN, '1', 2 ** 32], (seq) =>
     producer.resolve({ session: 'x'.repeat(16), seq }),
   );
   add('producer.close', 'timeoutMs', [Number.NaN, -1, '5', Number.POSITIVE_INFINITY], (timeoutMs) =>
@@ -220,6 +221,10 @@ function addClients(add: Add, buffer: BufferDefinition<unknown>, connection: str
       add(call, 'durability.replicas', [durability], (value) => make({ connection, durability: value } as never));
     }
     add(call, 'store', [7, {}, 'memory'], (store) => make({ store } as never));
+    const unconnected = { durability: { replicas: 1, timeoutMs: 5 }, memoryHeadroom: 0.1, allowKeyEviction: true };
+    for (const [option, value] of Object.entries({ ...unconnected, onWarning: () => {} })) {
+      add(call, option, [value], () => make({ store: new MemoryStore('hostile'), [option]: value } as never));
+    }
   }
   for (const [option, values] of Object.entries({
     onUnavailable: NO_WORD,

@@ -1,4 +1,4 @@
-import type { BackpressureState, ControlDecision } from '@backpressure/core';
+import type { BackpressureState, ControlDecision, IntervalDecision } from '@backpressure/core';
 import type { LostLease } from './slot-host.js';
 
 /** A batch that was flushed whole. */
@@ -38,8 +38,12 @@ export interface ConsumerEvents {
   'batch:failed': [batch: FailedBatch];
   /** The lease of a batch ended before it was settled: its items are flushed again, perhaps by another process. */
   'lease:lost': [lost: LostLease];
-  /** The fleet has decided, its breaker has opened or closed, or it is paused: what was seen, what follows, and why. */
-  control: [decision: ControlDecision];
+  /**
+   * The control loop of the fleet has decided, its breaker has opened or closed, or it is paused: what it saw, what follows,
+   * and why. Under `algorithm: 'interval'` an `IntervalDecision`, which has `toMs` and no permits; what is told of the breaker
+   * and of a pause is a `ControlDecision` there too.
+   */
+  control: [decision: ControlDecision | IntervalDecision];
   /** The shared flush interval changed. */
   interval: [change: { readonly fromMs: number; readonly toMs: number }];
   state: [change: { readonly from: BackpressureState; readonly to: BackpressureState; readonly stateEpoch: number }];

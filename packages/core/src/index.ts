@@ -6,7 +6,7 @@ export {
   type Codec,
   defineBuffer,
 } from './buffer/definition.js';
-export { type BufferStatus, statusOf } from './buffer/status.js';
+export type { BufferStatus } from './buffer/status.js';
 export { BoundedBuffer } from './domain/bounded-buffer.js';
 export type { BackpressureConfig, BackpressureOptions } from './domain/config.js';
 export { DEFAULT_CONFIG } from './domain/config.js';
@@ -34,6 +34,7 @@ export {
 } from './domain/errors.js';
 export type { FlushContext, FlushFailure, FlushFunction, FlushItemMeta, FlushResult } from './domain/flush.js';
 export type { Forecast } from './domain/forecast.js';
+export type { IntervalDecision, IntervalReason } from './domain/interval-law.js';
 export { LANES, type Lane } from './domain/lane.js';
 export { BackpressureState } from './domain/state.js';
 export { BackpressureStrategy } from './domain/strategy.js';

@@ -1,4 +1,5 @@
 // For the sibling packages and for those who write a store of their own: not needed to use the library.
+export type { CallBudget } from './buffer/call-budget.js';
 export { checkClient, clientShape, parseCloseTime } from './buffer/check-client.js';
 export { BufferClient, type StoreOptions } from './buffer/client.js';
 export { awaitDrain, type DrainResult, parseDrainOptions } from './buffer/drain.js';

@@ -5,7 +5,6 @@ import {
   type BufferStatus,
   ClosedError,
   ItemTooLargeError,
-  statusOf,
 } from '@backpressure/core';
 import { BufferClient, Patience, type PushOutcome, type Vitals } from '@backpressure/core/store';
 import type { EncodedItem, ParcelTerms } from './offer.js';
@@ -158,7 +157,8 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
    * What became of a push that ended in a StoreUnavailableError with a token. Asking fixes the answer: a call that was
    * not carried out by now never will be.
    *
-   * @throws StoreUnavailableError, and TokenExpiredError when Redis does not remember the call any more (after an hour)
+   * @throws StoreUnavailableError, and TokenExpiredError when Redis does not remember the call any more (after an hour):
+   * nobody can tell then
    */
   async resolve(pushToken: PushToken): Promise<Resolution> {
     const { session, seq, index } = parseToken(pushToken);
@@ -173,9 +173,7 @@ export class BackpressureProducer<T> extends EventEmitter<ProducerEvents> {
   /** The buffer at this instant. @throws StoreUnavailableError, ClosedError */
   async status(): Promise<BufferStatus> {
     this.#refuseIfClosed();
-    const snapshot = await this.#engine.calls.ask((store, call) => store.snapshot(call));
-    this.#client.observe(snapshot.vitals);
-    return statusOf(this.name, snapshot);
+    return this.#engine.calls.ask((_store, call) => this.#client.status(call));
   }
 
   /** What this process counted. */

@@ -109,7 +109,8 @@ const tokenSchema = z.object(
     session: z
       .string({ error: 'must be the session of a token' })
       .regex(/^[\w-]{16}$/, { error: 'must have 16 characters' }),
-    seq: wholeNumber(1, 0xffff_ffff),
+    // Under number 1 nothing is ever offered.
+    seq: wholeNumber(2, 0xffff_ffff),
     index: wholeNumber(0, 999).optional(),
   },
   { error: 'must be the token of a StoreUnavailableError' },

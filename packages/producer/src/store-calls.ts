@@ -4,6 +4,7 @@ import { StoreOutOfMemoryError, type StoreToken, StoreUnavailableError, TokenExp
 import type {
   BufferClient,
   BufferStore,
+  CallBudget,
   CallOptions,
   PushItem,
   PushReply,
@@ -11,8 +12,9 @@ import type {
 } from '@backpressure/core/store';
 import { HeldLine } from './held-line.js';
 import type { StopOrder } from './offer.js';
+import { notSent } from './outcome.js';
 import type { ProducerTally } from './producer-metrics.js';
-import { SessionPool } from './session-pool.js';
+import { type Session, SessionPool } from './session-pool.js';
 
 /** Under `hold`: the pause before a call that went unanswered is sent again. */
 const HOLD_RETRY_MS = 100;
@@ -47,6 +49,8 @@ export class StoreCalls {
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
   readonly #line = new HeldLine();
+  /** Sessions that are being opened. */
+  #openings = 0;
   #opened = false;
   #asking = false;
   #awaySinceMs: number | undefined;
@@ -59,9 +63,9 @@ export class StoreCalls {
     setMaxListeners(0, this.#stopping.signal);
   }
 
-  /** Whether a push or a cancel may start now. */
+  /** Whether a push or a cancel may start now: one that has to open its session first is not overtaken meanwhile. */
   get hasFreeSession(): boolean {
-    return this.#sessions.hasFree && this.#line.isEmpty;
+    return this.#sessions.hasFree && this.#line.isEmpty && this.#openings === 0;
   }
 
   get inFlight(): number {
@@ -98,16 +102,20 @@ export class StoreCalls {
     return this.#track(() => send(this.#options.client.store, this.#call(budget.leftMs)));
   }
 
-  /** Offers items under the next token of a free session. */
+  /** Offers items under the next token of a free session; all of it within the deadline, or each attempt under `hold`. */
   push(itemsFor: (token: StoreToken) => readonly PushItem[], deadlineMs: number): Promise<PushReply> {
     const { client, hold, tally } = this.#options;
-    return this.#sessions.run(async (token) => {
+    const budget = client.budget({ deadlineMs });
+    return this.#sessions.run(async (token, session) => {
       const items = itemsFor(token);
       tally.pushCallsTotal++;
       tally.itemsSentTotal += items.length;
-      const send = () => client.store.push({ token, items }, this.#call(deadlineMs));
+      const send = async (within: CallBudget) => {
+        await this.#openSession(session, within);
+        return client.store.push({ token, items }, this.#call(within.leftMs));
+      };
       try {
-        return await (hold ? this.#inTurn(send) : this.#track(send));
+        return await (hold ? this.#inTurn(() => send(client.budget({ deadlineMs }))) : this.#track(() => send(budget)));
       } catch (error) {
         throw withToken(error, token);
       }
@@ -116,9 +124,13 @@ export class StoreCalls {
 
   /** Gives up places in line, under the next token of a free session. */
   cancel(ids: readonly string[], reason: StopOrder['reason']): Promise<TicketReply> {
-    const { client } = this.#options;
-    return this.#sessions.run((token) =>
-      this.#track(() => client.store.ticket({ action: 'cancel', token, ids, reason }, this.#call())),
+    const { client, deadlineMs } = this.#options;
+    const budget = client.budget({ deadlineMs });
+    return this.#sessions.run((token, session) =>
+      this.#track(async () => {
+        await this.#openSession(session, budget);
+        return client.store.ticket({ action: 'cancel', token, ids, reason }, this.#call(budget.leftMs));
+      }),
     );
   }
 
@@ -148,6 +160,21 @@ export class StoreCalls {
   /** Resolves when no call is under way. */
   async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
+  }
+
+  /** Until that is done nothing of the call itself has been sent. */
+  async #openSession(session: Session, budget: CallBudget): Promise<void> {
+    if (session.isOpen) return;
+    this.#openings++;
+    try {
+      const { store } = this.#options.client;
+      await session.open((token) => store.push({ token, items: [] }, this.#call(budget.leftMs)));
+    } catch (error) {
+      if (this.#stopping.signal.aborted) throw stopped(false, error);
+      throw error instanceof StoreUnavailableError ? notSent(error) : error;
+    } finally {
+      this.#openings--;
+    }
   }
 
   /** Held until it is answered, and never overtaken. */
@@ -192,7 +219,7 @@ export class StoreCalls {
         this.#heard();
         return reply;
       } catch (error) {
-        if (signal.aborted) throw stopped(true, signal.reason);
+        if (signal.aborted) throw stopped(maySent || !isNotSent(error), signal.reason);
         if (isSilence(error)) this.#unheard(error);
         else this.#heard();
         if (repetition === undefined) throw error;
@@ -218,6 +245,10 @@ export class StoreCalls {
     this.#awaySinceMs = undefined;
     this.#options.onBack?.(awayMs);
   }
+}
+
+function isNotSent(error: unknown): boolean {
+  return error instanceof StoreUnavailableError && error.outcome === 'not_sent';
 }
 
 /** A Redis that is out of memory has answered. */

@@ -1,5 +1,6 @@
 import { type BufferStore, batchId, itemId, sessionId } from '@backpressure/core/store';
 import type { Cluster, Redis } from 'ioredis';
+import { openSession } from '../../support/open-session.js';
 
 type Client = Redis | Cluster;
 
@@ -94,8 +95,8 @@ async function nonsense(redis: Client, key: string): Promise<unknown> {
 
 /** Fills every key: items in each lane, a batch under a lease, some that wait for a retry, a dead letter, a line. */
 export async function furnish(store: BufferStore, limit: number): Promise<Furnished> {
-  const session = sessionId();
-  let seq = 0;
+  const session = await openSession(store);
+  let seq = 1;
   const payloads: string[] = [];
   const push = (count: number, lane: 'high' | 'normal' | 'low', wait: 'never' | 'enqueue') => {
     seq++;

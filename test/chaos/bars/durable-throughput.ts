@@ -1,5 +1,6 @@
 import { BackpressureAdmin, defineBuffer } from '@backpressure/core';
-import { type BufferStore, itemId, openRedisStore, sessionId } from '@backpressure/core/store';
+import { type BufferStore, itemId, openRedisStore } from '@backpressure/core/store';
+import { openSession } from '../../support/open-session.js';
 import { connectionTo } from '../rig/ground.js';
 import { openTrio } from '../rig/trio.js';
 
@@ -48,9 +49,9 @@ async function pushAsFastAsPossible(store: BufferStore): Promise<number> {
 }
 
 async function pushUntil(store: BufferStore, until: number): Promise<number> {
-  const session = sessionId();
+  const session = await openSession(store);
   let accepted = 0;
-  for (let seq = 1; performance.now() < until; seq++) {
+  for (let seq = 2; performance.now() < until; seq++) {
     const items = Array.from({ length: ITEMS }, (_, i) => ({
       id: itemId(session, seq, i),
       lane: 'normal' as const,

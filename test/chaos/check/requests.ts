@@ -45,6 +45,8 @@ export function callUpon(store: BufferStore, call: RecordedCall): Promise<unknow
       const items = args.slice(2).map((text, i) => offerOf(text, second[i]));
       return store.push({ token: { session, seq: Number(first) }, items });
     }
+    case 'resolve':
+      return store.push({ token: { session, seq: Number(first) }, items: [] });
     case 'take':
       return store.take({ batchId: first });
     case 'settle':

@@ -1,7 +1,18 @@
 import type { ScriptPatch } from '../mutants/script-mutants.js';
 
 /** The scripts of which the previous edition has another text, and so another SHA. */
-const CHANGED = ['push', 'ticket', 'take', 'settle', 'heartbeat', 'gate', 'purge', 'configure', 'redrive'] as const;
+const CHANGED = [
+  'push',
+  'resolve',
+  'ticket',
+  'take',
+  'settle',
+  'heartbeat',
+  'gate',
+  'purge',
+  'configure',
+  'redrive',
+] as const;
 
 /** How it found what is due: lapsed leases and retries in one row, of which it looked at the first ones only. */
 const ONE_ROW: readonly Omit<ScriptPatch, 'script'>[] = [

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoreUnavailableError } from '@backpressure/core';
 import { type PushReply, type PushRequest, type SettleRequest, sessionId, type Vitals } from '@backpressure/core/store';
+import { openSession } from '../../support/open-session.js';
 import type { RunOptions } from '../options.js';
 import type { Fault } from '../plan/faults.js';
 import type { WitnessedStore } from '../process/witness-store.js';
@@ -56,7 +57,7 @@ function retryUnderNewToken(store: WitnessedStore): WitnessedStore {
       first.catch(() => {});
       const answered = await Promise.race([first.catch(() => undefined), delay(IMPATIENCE_MS)]);
       if (answered !== undefined) return answered;
-      return store.push({ ...request, token: { session: sessionId(), seq: 1 } }, call);
+      return store.push({ ...request, token: { session: await openSession(store), seq: 2 } }, call);
     },
   };
 }

@@ -45,9 +45,12 @@ export const SCRIPT_MUTANTS: readonly ScriptMutant[] = [
     faults: ['swallow-reply'],
   },
   {
-    name: 'session-reaped-too-early',
-    about: 'the record of a session is gone before its call is sent again',
-    patches: [{ script: 'push', find: 'SESSION_TTL_MS = 3600000', put: 'SESSION_TTL_MS = 10' }],
+    name: 'forgotten-taken-for-new',
+    about: 'a call that is sent again after the record of its session has gone is carried out again',
+    patches: [
+      { script: 'push', find: 'SESSION_TTL_MS = 3600000', put: 'SESSION_TTL_MS = 10' },
+      { script: 'push', find: 'if opens and seq == 1 then', put: 'if true then' },
+    ],
     faults: ['swallow-reply'],
   },
   {

@@ -1,6 +1,6 @@
 import { BackpressureConsumer } from '@backpressure/consumer';
 import { BackpressureAdmin, type BufferSpec, ConfigMismatchError, defineBuffer } from '@backpressure/core';
-import { openRedisStore, sessionId } from '@backpressure/core/store';
+import { openRedisStore } from '@backpressure/core/store';
 import { BackpressureProducer } from '@backpressure/producer';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { PREVIOUS_EDITION } from '../../chaos/edition/previous.js';
@@ -9,6 +9,7 @@ import { type Script, withText } from '../../chaos/process/recording.js';
 import { ledgerFaults } from '../../conformance/ledger-check.js';
 import { bufferName, numbers } from '../../integration/consumer/feed.js';
 import { eventually } from '../../support/eventually.js';
+import { openSession } from '../../support/open-session.js';
 
 /** A busy machine; nothing here takes that long. */
 const PATIENCE_MS = 60_000;
@@ -85,7 +86,7 @@ it('P11: a call that one edition made and could not finish is resolved by the ot
     [previous, current],
     [current, previous],
   ] as const) {
-    const token = { session: sessionId(), seq: 1 };
+    const token = { session: await openSession(openStore(maker)), seq: 2 };
     const items = [{ id: `${token.session}00000001000`, lane: 'normal', payload: '1', wait: 'never' }] as const;
     await openStore(maker).push({ token, items });
     expect(await openStore(resolver).push({ token, items: [] })).toMatchObject({

@@ -1,5 +1,7 @@
+import { TokenExpiredError } from '@backpressure/core';
 import type { PushToken } from '@backpressure/producer';
-import { expect, inject, it } from 'vitest';
+import { Redis } from 'ioredis';
+import { expect, inject, it, onTestFinished } from 'vitest';
 import { names, RedisRig } from '../../integration/producer/rig.js';
 import { eventually } from '../../support/eventually.js';
 import { failure, startProxy, startServer } from './rig.js';
@@ -46,7 +48,7 @@ it('N3: a push that comes through after its deadline was resolved admits nothing
   const rig = new RedisRig(url);
   const proxy = await startProxy(url);
   const producer = rig.producer({ connection: proxy.url, deadlineMs: 300 });
-  await eventually(() => producer.open());
+  await eventually(() => producer.push('first'));
   proxy.blackHole();
   const { error } = await failure(producer.push('late'));
   expect(error).toMatchObject({ outcome: 'unknown', token: { index: 0 } });
@@ -56,7 +58,27 @@ it('N3: a push that comes through after its deadline was resolved admits nothing
   await eventually(async () => expect(await producer.push('next')).toMatchObject({ accepted: true }));
   // A "next" that was answered too late is in as well.
   const { size } = await other.status();
-  expect(new Set(await rig.taker().collect(size))).toEqual(new Set(['next']));
+  expect(new Set(await rig.taker().collect(size))).toEqual(new Set(['first', 'next']));
+});
+
+it('N4: a push whose reply and whose record are lost ends as unknown, and is in once', async () => {
+  const rig = new RedisRig(url);
+  const proxy = await startProxy(url);
+  const producer = rig.producer({ connection: proxy.url, sessions: 1 });
+  await producer.push('first');
+  const lost = proxy.dropNextReply('the-item');
+  const push = failure(producer.push('the-item'));
+  await lost;
+  await proxy.refuse();
+  const redis = new Redis(inject('operatorUrl'));
+  onTestFinished(() => redis.disconnect());
+  expect(await redis.del(await redis.keys(`bp:{${rig.store.name}}:session:*`))).toBeGreaterThan(0);
+  await proxy.pass();
+  const { error } = await push;
+  expect(error).toMatchObject({ code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown', token: { index: 0 } });
+  await expect(producer.resolve(error.token as PushToken)).rejects.toBeInstanceOf(TokenExpiredError);
+  expect(await producer.push('next')).toMatchObject({ accepted: true });
+  expect(await rig.taker().collect(3)).toEqual(['first', 'the-item', 'next']);
 });
 
 it('N8: those who wait are woken although the signals were cut, and nobody is admitted twice', async () => {

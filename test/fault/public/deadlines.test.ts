@@ -38,7 +38,7 @@ async function openAll(connection: ConnectionInput, { opened }: { opened: boolea
     'producer.pushOrThrow': () => producer.pushOrThrow('b'),
     'producer.pushMany': () => producer.pushMany(Array.from({ length: 2_500 }, (_, i) => `c ${i}`)),
     'producer.status': () => producer.status(),
-    'producer.resolve': () => producer.resolve(token(1)),
+    'producer.resolve': () => producer.resolve(token(2)),
     'admin.status': () => admin.status(),
     'admin.config': () => admin.config(),
     'admin.configure': () => admin.configure({ maxBufferSize: 5_000 }),

@@ -3,6 +3,7 @@ import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { StoreUnavailableError } from '@backpressure/core';
+import { itemId, sessionId } from '@backpressure/core/store';
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { eventually } from '../../support/eventually.js';
@@ -25,7 +26,9 @@ async function throughProxy(url = inject('redisUrl'), deadlineMs = DEADLINE_MS) 
   const proxy = await startProxy(url);
   const store = openStore(proxy.url, { deadlineMs });
   await declare(store);
-  return { proxy, store, session: new Session(store) };
+  const session = new Session(store);
+  await session.open({ deadlineMs: PATIENT_MS });
+  return { proxy, store, session };
 }
 
 it('N5: a connection that is refused ends a call at its deadline, and nothing was sent', async () => {
@@ -122,11 +125,14 @@ it('N5: 20,000 calls to a server that is not there are refused or end in time, a
   await proxy.refuse();
   const ends = new Map<string, number>();
   const note = (end: string) => ends.set(end, (ends.get(end) ?? 0) + 1);
-  const push = (i: number) =>
-    new Session(store).push([String(i).padEnd(1_000)]).then(
+  const push = (i: number) => {
+    const token = { session: sessionId(), seq: 2 };
+    const offer = { id: itemId(token.session, token.seq, 0), lane: 'normal', wait: 'never' } as const;
+    return store.push({ token, items: [{ ...offer, payload: String(i).padEnd(1_000) }] }).then(
       () => note('answered'),
       (error: unknown) => note(error instanceof StoreUnavailableError ? error.outcome : String(error)),
     );
+  };
   const pushMany = async (count: number) => {
     const calls: Promise<unknown>[] = [];
     for (let i = 0; i < count; i++) {

@@ -98,8 +98,9 @@ async function drain({ store }: Living): Promise<void> {
 
 /** After it the buffer admits up to its limit again, and not more. */
 async function expectToWork({ store }: Living): Promise<void> {
-  const token = new Session(store).next();
-  await store.ticket({ action: 'cancel', token, ids: ['w'.repeat(27)], reason: 'aborted' });
+  const session = new Session(store);
+  await session.open();
+  await store.ticket({ action: 'cancel', token: session.next(), ids: ['w'.repeat(27)], reason: 'aborted' });
   const { outcomes } = await new Session(store).push(Array.from({ length: 61 }, () => 'again'));
   expect(outcomes.filter((outcome) => outcome === 'accepted')).toHaveLength(60);
   expect((await store.snapshot()).vitals).toMatchObject({ size: 60, bytes: 300, state: 'blocked' });

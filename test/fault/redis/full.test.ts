@@ -68,6 +68,7 @@ describe('R5: a Redis at its maxmemory', () => {
     const own = openStore(proxy.url, { deadlineMs: 500, memoryHeadroom: 0 }, store.name);
     await own.snapshot({ deadlineMs: PATIENT_MS });
     const session = new Session(own);
+    await session.open({ deadlineMs: PATIENT_MS });
     const lost = proxy.dropNextReply('evalsha');
     const token = session.next();
     const answer = session.push([PAYLOAD], { token }).catch((reason: unknown) => reason);
@@ -77,8 +78,43 @@ describe('R5: a Redis at its maxmemory', () => {
     expect(error).toBeInstanceOf(StoreUnavailableError);
     expect(error).not.toBeInstanceOf(StoreOutOfMemoryError);
     expect(error).toMatchObject({ outcome: 'unknown', token });
-    await limit(100_000_000);
-    expect(await session.push([PAYLOAD], { token })).toMatchObject({ outcomes: ['accepted'], replayed: true });
+    // Its token tells at once, however full Redis is.
+    expect(await store.push({ token, items: [] })).toMatchObject({ outcomes: ['accepted'], replayed: true });
+  });
+
+  it('fixes by its token that a push never came, also where pushes stop before the wall', async () => {
+    const { store, limit, redis } = await fullServer({ memoryHeadroom: 0.2 });
+    await push(store, 1);
+    const session = new Session(store);
+    await session.open();
+    const token = session.next();
+    await limit(-1_000_000);
+    await eventually(() => expect(push(store, 1)).rejects.toBeInstanceOf(StoreOutOfMemoryError));
+    expect(await store.push({ token, items: [] })).toMatchObject({ outcomes: [], replayed: false });
+    await redis.config('SET', 'maxmemory', '0');
+    await eventually(async () =>
+      expect(await session.push([PAYLOAD], { token })).toMatchObject({ outcomes: [], replayed: true }),
+    );
+    expect((await store.snapshot()).vitals.size).toBe(1);
+  });
+
+  it('discards dead letters, which makes room, and puts them back', async () => {
+    const { store, limit } = await fullServer({ memoryHeadroom: 0 });
+    await push(store, 500);
+    const session = new Session(store);
+    for (let i = 0; i < 5; i++) {
+      const reply = await store.take({ batchId: `batch ${i}` });
+      if (reply.kind !== 'batch') throw new Error(reply.reason);
+      const items = reply.batch.items.map(() => ({ outcome: 'dead', cause: 'no' }) as const);
+      const settlement = { kind: 'items', items } as const;
+      await store.settle({ token: session.next(), batchId: reply.batch.id, settlement, latencyMs: 1, jitter: 0 });
+    }
+    await limit(-500_000);
+    const ids = (await store.deadLetters({ limit: 300 })).map(({ id }) => id);
+    expect(await store.redrive({ action: 'discard', ids })).toMatchObject({ count: 300, remaining: 200 });
+    expect(await store.redrive({ action: 'redrive' })).toMatchObject({ count: 200, remaining: 0 });
+    expect(await flushAll(store)).toBe(200);
+    await expectBooksToAgree(store);
   });
 });
 

@@ -1,4 +1,4 @@
-import { TokenExpiredError } from '@backpressure/core';
+import { StoreUnavailableError, TokenExpiredError } from '@backpressure/core';
 import type { BufferStore, PushReply } from '@backpressure/core/store';
 import type { Cluster, Redis } from 'ioredis';
 import { expect } from 'vitest';
@@ -6,6 +6,12 @@ import { eventually } from '../../support/eventually.js';
 import { Session, waitingIn } from './rig.js';
 
 export const SESSIONS = 8;
+
+/** A failover took the record of the session along; the call may have been carried out before. */
+export function isForgotten(reply: unknown): boolean {
+  if (reply instanceof TokenExpiredError) return true;
+  return reply instanceof StoreUnavailableError && String(reply.cause).includes('BP_TOKEN_EXPIRED');
+}
 
 /** Pushes one item at a time in each session, and notes those of which it was told that they are safe. */
 export class Load {
@@ -56,7 +62,7 @@ export class Load {
     for (let i = 0; !this.#done; i++) {
       const item = `${s} ${i}`;
       const reply = await session.push([item]).catch((error: unknown) => error as Error);
-      if (reply instanceof TokenExpiredError) session.renew();
+      if (isForgotten(reply)) session.renew();
       else if (reply instanceof Error) throw reply;
       else this.#note(item, reply);
     }

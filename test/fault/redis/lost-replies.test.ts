@@ -140,17 +140,72 @@ it('N3: a push that was given up is resolved by its token, and executed late it 
   await expect(direct.push({ token, items: [] })).rejects.toBeInstanceOf(StaleTokenError);
 });
 
-it('N4: a session whose record has expired is never taken for a new one', async () => {
+it.for([1, 2])('N4: call %i of a session whose record has expired is never taken for a new one', async (seq) => {
   const store = openStore(inject('redisUrl'));
   await declare(store);
   const session = new Session(store);
+  await session.open();
   const { session: id } = session.next();
-  await session.push(['a'], { token: { session: id, seq: 1 } });
+  const token = { session: id, seq };
+  if (seq > 1) await session.push(['a'], { token });
   const redis = client();
   await redis.pexpire(`bp:{${store.name}}:session:${id}`, 1);
   await eventually(async () => expect(await redis.exists(`bp:{${store.name}}:session:${id}`)).toBe(0));
+  await expect(session.push(['a'], { token })).rejects.toBeInstanceOf(TokenExpiredError);
   await expect(session.push(['b'])).rejects.toBeInstanceOf(TokenExpiredError);
+  if (seq > 1) await expect(store.push({ token, items: [] })).rejects.toBeInstanceOf(TokenExpiredError);
+  expect(await waitingIn(redis, store)).toEqual(seq > 1 ? ['a'] : []);
+});
+
+it('N4: a push whose reply and whose record are lost is unknown, and not made again in another session', async () => {
+  const proxy = await startProxy(inject('redisUrl'));
+  const store = openStore(proxy.url);
+  await declare(store);
+  const session = new Session(store);
+  await session.open();
+  const token = session.next();
+  const lost = proxy.dropNextReply('evalsha');
+  const error = session.push(['a'], { token }).catch((reason: unknown) => reason);
+  await lost;
+  await proxy.refuse();
+  const redis = client();
+  await redis.del(`bp:{${store.name}}:session:${token.session}`);
+  await proxy.pass();
+  expect(await error).toBeInstanceOf(StoreUnavailableError);
+  expect(await error).toMatchObject({ outcome: 'unknown', token });
+  await expect(store.push({ token, items: [] })).rejects.toBeInstanceOf(TokenExpiredError);
   expect(await waitingIn(redis, store)).toEqual(['a']);
+});
+
+it('N1: what an operator does has no token: it is not done again when its reply is lost, and says so', async () => {
+  const proxy = await startProxy(inject('redisUrl'));
+  const store = openStore(proxy.url, { deadlineMs: 20_000 });
+  await declare(store, { batchSize: 4 });
+  // Now Redis knows the scripts: what is lost below is the answer, and not that it knows none.
+  for (const call of [() => store.redrive({ action: 'redrive' }), () => store.purge(), () => store.repair()])
+    await call();
+  const session = new Session(store);
+  await session.push(['a', 'b', 'c', 'd']);
+  await store.take({ batchId: 'batch' });
+  const items = Array.from({ length: 4 }, () => ({ outcome: 'dead', cause: 'no' }) as const);
+  const settlement = { kind: 'items', items } as const;
+  const token = new Session(store).next();
+  await store.settle({ token, batchId: 'batch', settlement, latencyMs: 1, jitter: 0 });
+  const [newest] = await store.deadLetters({ limit: 1 });
+  const calls: readonly [() => Promise<unknown>, { ready: number; deadLetters: number }][] = [
+    [() => store.redrive({ action: 'redrive', ids: [newest?.id ?? ''] }), { ready: 1, deadLetters: 3 }],
+    [() => store.redrive({ action: 'discard' }), { ready: 1, deadLetters: 0 }],
+    [() => store.purge(), { ready: 0, deadLetters: 0 }],
+    [() => store.repair(), { ready: 0, deadLetters: 0 }],
+  ];
+  for (const [call, { ready, deadLetters }] of calls) {
+    const { revision } = (await store.snapshot()).vitals;
+    const lost = proxy.dropNextReply('evalsha');
+    await expect(call()).rejects.toMatchObject({ code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown' });
+    await lost;
+    const after = { ready, revision: revision + 1 };
+    expect(await store.snapshot()).toMatchObject({ vitals: after, deadLetters });
+  }
 });
 
 it('N12: SCRIPT FLUSH twenty times a second is not seen by anybody', async () => {

@@ -78,7 +78,7 @@ export async function declare(store: BufferStore, options: BackpressureOptions =
   });
 }
 
-/** A producer session: numbers its calls, and gives each item a name of its own as its payload. */
+/** A session: numbers its calls, and gives each item a name of its own as its payload. */
 export class Session {
   readonly store: BufferStore;
   #id = sessionId();
@@ -98,8 +98,15 @@ export class Session {
     this.#seq = 0;
   }
 
+  /** As a producer does before its first call. */
+  async open(call: { deadlineMs?: number } = {}): Promise<void> {
+    if (this.#seq === 0) await this.store.push({ token: this.next(), items: [] }, call);
+  }
+
   async push(payloads: readonly string[], call: { deadlineMs?: number; token?: StoreToken } = {}): Promise<PushReply> {
-    const { token = this.next(), ...limits } = call;
+    const { token: given, ...limits } = call;
+    await this.open(limits);
+    const token = given ?? this.next();
     const items = payloads.map((payload, i) => ({
       id: itemId(token.session, token.seq, i),
       lane: 'normal' as const,

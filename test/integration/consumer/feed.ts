@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { StoreToken } from '@backpressure/core';
-import { type BufferStore, itemId, sessionId } from '@backpressure/core/store';
+import { type BufferStore, itemId } from '@backpressure/core/store';
+import { openSession } from '../../support/open-session.js';
 
 /** A name that no other test uses. */
 export function bufferName(): string {
@@ -9,7 +10,7 @@ export function bufferName(): string {
 
 /** Pushes items as JSON, in one call, and returns how many were accepted. */
 export async function feed(store: BufferStore, items: readonly unknown[]): Promise<number> {
-  const token: StoreToken = { session: sessionId(), seq: 1 };
+  const token: StoreToken = { session: await openSession(store), seq: 2 };
   const offers = items.map((item, index) => ({
     id: itemId(token.session, token.seq, index),
     lane: 'normal' as const,

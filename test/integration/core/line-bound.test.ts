@@ -1,7 +1,8 @@
-import { type BufferStore, itemId, sessionId } from '@backpressure/core/store';
+import { type BufferStore, itemId } from '@backpressure/core/store';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { openMemoryStore } from '../../conformance/open-memory-store.js';
 import { declare, PATIENT_MS } from '../../fault/redis/rig.js';
+import { openSession } from '../../support/open-session.js';
 import { openVirtualClockStore } from '../../support/virtual-clock-store.js';
 
 const MAX_WAITERS = 100_000;
@@ -19,8 +20,8 @@ it.each(Object.keys(stores))(
     const { store, dispose } = await (stores[kind] as (typeof stores)[string])();
     onTestFinished(dispose);
     await declare(store, { strategy: 'block', maxBufferSize: 1 });
-    const session = sessionId();
-    let seq = 0;
+    const session = await openSession(store);
+    let seq = 1;
     const push = async (count: number, wait: 'never' | 'enqueue') => {
       seq++;
       const items = Array.from({ length: count }, (_, i) => ({

@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { type BackpressureConfig, parseOptions } from '../../../packages/core/src/domain/config.js';
 import { ConfigError } from '../../../packages/core/src/domain/errors.js';
-import { ALGORITHMS, type Figures } from './figures.js';
+import type { DownstreamSpec } from '../engine/plant.js';
+import type { Figures } from './figures.js';
 
 /** What the command line asks for. */
 export type Command =
@@ -33,6 +34,9 @@ const NUMBERS = {
   'fixed-share': { fallback: 0.5, from: 0, to: 1 },
   servers: { fallback: 8, from: 1, to: 10_000, whole: true },
   degradation: { fallback: 0.1, from: 0, to: 10 },
+  'downstream-rate': { fallback: 0, from: 0, to: 1_000_000 },
+  'downstream-burst': { fallback: 1, from: 1, to: 1_000_000 },
+  'retry-after-ms': { fallback: 1_000, from: 1, to: 3_600_000 },
   slowdown: { fallback: 1, from: 0.01, to: Number.POSITIVE_INFINITY },
   'servers-left': { fallback: 1, from: 1, to: 10_000, whole: true },
   'error-share': { fallback: 0, from: 0, to: 1 },
@@ -57,6 +61,7 @@ const BUFFER_OPTIONS = {
   'min-flush-interval-ms': 'minFlushIntervalMs',
   'max-flush-interval-ms': 'maxFlushIntervalMs',
   'max-concurrent-flushes': 'maxConcurrentFlushes',
+  'max-flushes-per-second': 'maxFlushesPerSecond',
   'flush-timeout-ms': 'flushTimeoutMs',
   'max-attempts': 'maxAttempts',
 } as const satisfies Record<string, keyof BackpressureConfig>;
@@ -74,7 +79,6 @@ export function parseCommand(argv: readonly string[]): Command {
   const number = (name: NumberFlag) => numberOf(name, texts[name]);
   if (compare) return { mode: 'compare', seed: number('seed'), json };
   const figures: Figures = {
-    algorithm: choiceOf('algorithm', texts, ALGORITHMS),
     seed: number('seed'),
     duration: number('duration'),
     rate: number('rate'),
@@ -92,6 +96,7 @@ export function parseCommand(argv: readonly string[]): Command {
       fixedShare: number('fixed-share'),
       spread: number('latency-spread'),
       degradation: number('degradation'),
+      ...tokensOf(texts, number),
     },
     disturbance: disturbanceOf(texts, number),
     disturbAt: number('disturb-at'),
@@ -149,6 +154,14 @@ function choiceOf<const T extends string>(name: string, texts: Texts, known: rea
   return found;
 }
 
+/** A bucket of a second's answers, unless it is stated. */
+function tokensOf(texts: Texts, number: (name: NumberFlag) => number): Pick<DownstreamSpec, 'tokens'> {
+  if (texts['downstream-rate'] === undefined) return {};
+  const perSecond = number('downstream-rate');
+  const burst = texts['downstream-burst'] === undefined ? Math.max(1, perSecond) : number('downstream-burst');
+  return { tokens: { perSecond, burst, retryAfterMs: number('retry-after-ms') } };
+}
+
 function disturbanceOf(texts: Texts, number: (name: NumberFlag) => number): Figures['disturbance'] {
   const disturbance = {
     ...(texts.slowdown === undefined ? {} : { slowdown: number('slowdown') }),
@@ -160,6 +173,7 @@ function disturbanceOf(texts: Texts, number: (name: NumberFlag) => number): Figu
 
 /** Checked by the product itself, so that what runs here could be deployed. */
 function configOf(texts: Texts): BackpressureConfig {
+  const algorithm = choiceOf('algorithm', texts, ['elastic', 'interval', 'fixed']);
   const stated: Record<string, unknown> = texts.strategy === undefined ? {} : { strategy: texts.strategy };
   for (const [flag, option] of Object.entries(BUFFER_OPTIONS)) {
     const text = texts[flag];
@@ -167,7 +181,7 @@ function configOf(texts: Texts): BackpressureConfig {
   }
   try {
     // Nobody dies here, so no lease ends: it must only be longer than any flush.
-    return parseOptions({ ...stated, leaseMs: 86_400_000 }).config;
+    return parseOptions({ ...stated, control: { algorithm }, leaseMs: 86_400_000 }).config;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new UsageError(error.faults.map((fault) => faultText(fault, texts)).join('\n'));
@@ -187,6 +201,8 @@ function checkTogether(figures: Figures, texts: Texts): void {
   };
   const slots = consumers * concurrency;
   rule(figures.backlog === 0 || figures.arrivals !== 'bursty', 'backlog', 'needs --arrivals poisson or constant');
+  for (const name of ['downstream-burst', 'retry-after-ms'])
+    rule(texts[name] === undefined || downstream.tokens !== undefined, name, 'needs --downstream-rate');
   for (const name of ['burst-at', 'burst-for'])
     rule(texts[name] === undefined || texts.burst !== undefined, name, 'needs --burst');
   for (const name of ['disturb-at', 'disturb-for'])
@@ -205,6 +221,9 @@ function checkTogether(figures: Figures, texts: Texts): void {
   );
   rule(slots <= 10_000, 'consumers', `times --concurrency, which is ${concurrency}, must be at most 10000`);
   const items = figures.backlog + rate * duration * Math.max(1, burst);
-  const flushes = Math.round(Math.min(items, (duration * 1_000 * slots) / downstream.serviceMs));
+  const served = Math.min(items, (duration * 1_000 * slots) / downstream.serviceMs);
+  // Each answer of 429 holds the fleet; until it comes all slots may have asked.
+  const refused = downstream.tokens === undefined ? 0 : (duration * 1_000 * slots) / downstream.tokens.retryAfterMs;
+  const flushes = Math.round(served + refused);
   rule(flushes <= MOST_FLUSHES, 'duration', `makes up to ${flushes} flushes, the most is ${MOST_FLUSHES}`);
 }

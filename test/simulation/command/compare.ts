@@ -1,4 +1,5 @@
 import type { Controller } from '../engine/controller.js';
+import { FleetController } from '../engine/fleet-controller.js';
 import { efficiencyOf, quantileOf } from '../engine/measures.js';
 import type { Plant } from '../engine/plant.js';
 import type { Random } from '../engine/random.js';
@@ -6,7 +7,6 @@ import { randomPlant } from '../engine/random-plant.js';
 import { simulate } from '../engine/world.js';
 import { aimd } from '../peers/aimd.js';
 import { AdaptiveRequestConcurrency } from '../peers/arc.js';
-import { Elastic } from '../peers/elastic.js';
 import { gradient2 } from '../peers/gradient2.js';
 import { noControl } from '../peers/no-control.js';
 import { SimpleRule } from '../peers/simple-rule.js';
@@ -22,7 +22,7 @@ const PEERS: Readonly<Record<string, MakeController>> = {
   Vegas: vegas,
   Gradient2: gradient2,
   ARC: (plant) => new AdaptiveRequestConcurrency(plant),
-  elastic: (plant, random) => new Elastic(plant, random),
+  elastic: (plant, random) => new FleetController(plant, random),
 };
 
 export interface Comparison {

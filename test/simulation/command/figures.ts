@@ -1,12 +1,8 @@
 import type { BackpressureConfig } from '../../../packages/core/src/domain/config.js';
 import type { ArrivalSpec, Disturbance, DownstreamSpec, Plant } from '../engine/plant.js';
 
-export const ALGORITHMS = ['elastic', 'interval', 'fixed'] as const;
-export type Algorithm = (typeof ALGORITHMS)[number];
-
 /** What somebody knows about a system. Rates in items per second, times in seconds unless the name says otherwise. */
 export interface Figures {
-  readonly algorithm: Algorithm;
   readonly seed: number;
   readonly duration: number;
   readonly rate: number;

@@ -15,6 +15,8 @@ Downstream
   --servers N           flushes that it works on at full speed at once (8)
   --discipline D        sharing (default): more of them share the servers; fifo: more of them queue
   --degradation N       how much capacity is lost per --servers flushes too many (0.1)
+  --downstream-rate N   it answers 429 beyond so many flushes per second (no such limit), after --downstream-burst N of them
+                        at once (those of a second, at least 1), and asks for a pause of --retry-after-ms N (1000)
 Disturbance, from --disturb-at S (60) for --disturb-for S (20)
   --slowdown X          each flush takes X times longer; Infinity: nothing goes on
   --servers-left N      servers that are left
@@ -23,7 +25,7 @@ Options of the buffer, with the product's defaults
   --strategy S          block, drop_oldest, drop_newest, sample
   --batch-size N, --max-batch-size N, --max-buffer-size N, --low-watermark N, --high-watermark N, --hysteresis N,
   --max-block-time-ms N, --sample-rate N, --target-latency-ms N, --min-flush-interval-ms N, --max-flush-interval-ms N,
-  --max-concurrent-flushes N, --flush-timeout-ms N, --max-attempts N
+  --max-concurrent-flushes N, --max-flushes-per-second N, --flush-timeout-ms N, --max-attempts N
 Run
   --duration S          virtual seconds (120)
   --seed N              the same seed and figures give the same report (1)
@@ -32,5 +34,5 @@ Run
   --help                this
 
 Limited by "workers": more consumers would help; "downstream": they would not, or would do harm;
-"maxConcurrentFlushes": that option; "control": none of these, the law's own pace (as at its start).
+"maxConcurrentFlushes", "maxFlushesPerSecond": that option; "control": none of these, the law's own pace (as at its start).
 Exit code 0: simulated. 2: an option is wrong.`;

@@ -3,10 +3,10 @@ import type { Plant } from '../engine/plant.js';
 
 /**
  * What keeps more from being delivered. `workers`: more consumers would help. `downstream`: they would not, or would do
- * harm. `maxConcurrentFlushes`: neither, that option stands in the way. `control`: none of these, the law's own pace,
+ * harm. `maxConcurrentFlushes`, `maxFlushesPerSecond`: neither, that option stands in the way. `control`: none of these, the law's own pace,
  * as when it begins with one permit under full load.
  */
-export type Limit = 'nothing' | 'workers' | 'downstream' | 'maxConcurrentFlushes' | 'control';
+export type Limit = 'nothing' | 'workers' | 'downstream' | 'maxConcurrentFlushes' | 'maxFlushesPerSecond' | 'control';
 
 /** The limit, and what the fleet would do with twice the workers; undefined when nothing limits it. */
 export interface Finding {
@@ -31,7 +31,9 @@ export function findLimit(plant: Plant, outcome: Outcome, run: (plant: Plant) =>
   if (helps(outcome, doubled.outcome)) return { limitedBy: 'workers', doubled };
   const unbound = withPermits(manned, workers);
   if (unbound !== manned && helps(outcome, run(unbound))) return { limitedBy: 'maxConcurrentFlushes', doubled };
-  return { limitedBy: helps(outcome, run(withTwiceTheDownstream(unbound))) ? 'downstream' : 'control', doubled };
+  const unrated = withoutFlushRate(unbound);
+  if (unrated !== unbound && helps(outcome, run(unrated))) return { limitedBy: 'maxFlushesPerSecond', doubled };
+  return { limitedBy: helps(outcome, run(withTwiceTheDownstream(unrated))) ? 'downstream' : 'control', doubled };
 }
 
 function withPermits(plant: Plant, permits: number): Plant {
@@ -41,10 +43,17 @@ function withPermits(plant: Plant, permits: number): Plant {
     : { ...plant, config: { ...config, maxConcurrentFlushes: permits } };
 }
 
+function withoutFlushRate(plant: Plant): Plant {
+  const { maxFlushesPerSecond, ...config } = plant.config;
+  return maxFlushesPerSecond === undefined ? plant : { ...plant, config };
+}
+
 /** Undisturbed as well: what a disturbance takes away, the downstream lacks. */
 function withTwiceTheDownstream(plant: Plant): Plant {
-  const { downstream } = plant;
-  return { ...plant, downstream: { ...downstream, servers: downstream.servers * 2 }, disturbances: [] };
+  const { servers, tokens, ...rest } = plant.downstream;
+  const twice = tokens && { ...tokens, perSecond: tokens.perSecond * 2, burst: tokens.burst * 2 };
+  const downstream = { ...rest, servers: servers * 2, ...(twice && { tokens: twice }) };
+  return { ...plant, downstream, disturbances: [] };
 }
 
 /** Items were turned away for want of room, or full batches waited for a good part of the time. */

@@ -1,6 +1,6 @@
 import { drawChart } from '../../../examples/flights/src/chart.js';
+import type { BackpressureConfig } from '../../../packages/core/src/domain/config.js';
 import type { Moment } from '../engine/measures.js';
-import type { PlantConfig } from '../engine/plant.js';
 
 const LABEL = 10;
 const ROWS = 5;
@@ -13,7 +13,11 @@ interface Panel {
 }
 
 /** What stood once a second, as charts over the run for a terminal of so many columns. */
-export function plotOf(moments: readonly Moment[], { maxBufferSize, ...config }: PlantConfig, columns: number): string {
+export function plotOf(
+  moments: readonly Moment[],
+  { maxBufferSize, ...config }: BackpressureConfig,
+  columns: number,
+): string {
   const watermarks = [config.lowWatermark, config.highWatermark, 1].map((share) => share * maxBufferSize);
   const width = columns - LABEL;
   const offered = ratesOf(moments, 'offered');

@@ -37,7 +37,8 @@ function rowsOf(report: SimulationReport): (readonly [string, string])[] {
     ['age', `p50 ${ms(ageMs.p50)}, p95 ${ms(ageMs.p95)}`],
     [
       'flush',
-      `p50 ${ms(flushMs.p50)}, p95 ${ms(flushMs.p95)}; ${number(report.flushes)}, ${number(report.failures)} failed`,
+      `p50 ${ms(flushMs.p50)}, p95 ${ms(flushMs.p95)}; ${number(report.flushes)}, ${number(report.failures)} failed, ` +
+        `${number(report.throttled)} answered 429`,
     ],
     ...(drain === null ? [] : [['drained', drainText(drain)] as const]),
     [

@@ -1,6 +1,6 @@
+import type { BackpressureConfig } from '../../../packages/core/src/domain/config.js';
 import { type FillState, nextState } from '../../../packages/core/src/domain/state.js';
 import { efficiencyOf, type Losses, type Moment, type Outcome } from '../engine/measures.js';
-import type { PlantConfig } from '../engine/plant.js';
 import { calmFromSecond, type Figures } from './figures.js';
 import { type Finding, type Limit, secondsToDrain } from './limit.js';
 
@@ -13,7 +13,7 @@ interface Quantiles {
 /** What `--json` prints. Items unless the name says otherwise; rates are means over the whole run. */
 export interface SimulationReport {
   readonly seed: number;
-  readonly algorithm: Figures['algorithm'];
+  readonly algorithm: BackpressureConfig['control']['algorithm'];
   readonly durationSeconds: number;
   readonly workers: number;
   readonly offered: number;
@@ -31,6 +31,8 @@ export interface SimulationReport {
   readonly flushMs: Quantiles;
   readonly flushes: number;
   readonly failures: number;
+  /** Flushes that were answered 429. */
+  readonly throttled: number;
   /** After the backlog, the burst or the disturbance, whichever ends last; null when there is none. */
   readonly drain: { readonly fromSecond: number; readonly seconds: number | null } | null;
   readonly final: { readonly permits: number; readonly batchSize: number; readonly intervalMs: number };
@@ -48,13 +50,13 @@ export interface SimulationReport {
 }
 
 export function reportOf(figures: Figures, outcome: Outcome, { limitedBy, doubled }: Finding): SimulationReport {
-  const { seed, algorithm, duration, consumers, concurrency, config } = figures;
-  const { offered, delivered, losses, moments, flushes, failures } = outcome;
+  const { seed, duration, consumers, concurrency, config } = figures;
+  const { offered, delivered, losses, moments, flushes, failures, throttled } = outcome;
   const last = moments.at(-1) as Moment;
   const calmFrom = calmFromSecond(figures);
   return {
     seed,
-    algorithm,
+    algorithm: config.control.algorithm,
     durationSeconds: duration,
     workers: consumers * concurrency,
     offered,
@@ -69,6 +71,7 @@ export function reportOf(figures: Figures, outcome: Outcome, { limitedBy, double
     flushMs: quantilesOf(outcome.latencyMs),
     flushes,
     failures,
+    throttled,
     drain: calmFrom === undefined ? null : { fromSecond: calmFrom, seconds: secondsToDrain(outcome, calmFrom) ?? null },
     final: { permits: last.permits, batchSize: Math.floor(last.batchSize), intervalMs: last.intervalMs },
     peakSize: moments.reduce((most, { size }) => Math.max(most, size), 0),
@@ -87,7 +90,10 @@ export function reportOf(figures: Figures, outcome: Outcome, { limitedBy, double
 }
 
 /** The states that the fill passed through, one moment after the other. */
-export function stateShares(moments: readonly Pick<Moment, 'size'>[], config: PlantConfig): SimulationReport['states'] {
+export function stateShares(
+  moments: readonly Pick<Moment, 'size'>[],
+  config: BackpressureConfig,
+): SimulationReport['states'] {
   const seen: Record<FillState, number> = { normal: 0, elevated: 0, critical: 0, blocked: 0 };
   const limits = { bytes: 0, maxBufferSize: config.maxBufferSize, maxBufferBytes: undefined };
   let state: FillState = 'normal';

@@ -1,7 +1,8 @@
+import type { BackpressureConfig } from '../../../packages/core/src/domain/config.js';
 import type { BackpressureState } from '../../../packages/core/src/domain/state.js';
 import { ItemQueue } from './item-queue.js';
 import type { Losses } from './measures.js';
-import type { ArrivalSpec, PlantConfig } from './plant.js';
+import type { ArrivalSpec } from './plant.js';
 import type { Random } from './random.js';
 
 /** The items that come in a tick. */
@@ -43,10 +44,10 @@ export class Intake {
   readonly ready = new ItemQueue();
   readonly losses: Losses = { full: 0, sampled: 0, timeout: 0, evicted: 0, dead: 0 };
   readonly #blocked = new ItemQueue();
-  readonly #config: PlantConfig;
+  readonly #config: BackpressureConfig;
   #sampleSince = 0;
 
-  constructor(config: PlantConfig) {
+  constructor(config: BackpressureConfig) {
     this.#config = config;
   }
 

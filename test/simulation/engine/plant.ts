@@ -1,5 +1,4 @@
 import type { BackpressureConfig } from '../../../packages/core/src/domain/config.js';
-import type { ElasticLimits } from '../../../packages/core/src/domain/control/elastic-control.js';
 import type { Random } from './random.js';
 
 /** What the downstream is like while nothing disturbs it. */
@@ -45,21 +44,6 @@ export interface ArrivalSpec {
   readonly steps?: readonly { readonly atMs: number; readonly factor: number }[];
 }
 
-export type PlantConfig = ElasticLimits &
-  Pick<
-    BackpressureConfig,
-    | 'maxBufferSize'
-    | 'highWatermark'
-    | 'lowWatermark'
-    | 'hysteresis'
-    | 'maxItemBytes'
-    | 'strategy'
-    | 'sampleRate'
-    | 'maxBlockTimeMs'
-    | 'maxAttempts'
-    | 'backoff'
-  >;
-
 /** A whole experiment: a downstream, its disturbances, a load, a fleet and its options. */
 export interface Plant {
   readonly seed: number;
@@ -70,7 +54,7 @@ export interface Plant {
   readonly arrivals: ArrivalSpec;
   /** Flush slots of the fleet: consumers × concurrency. */
   readonly slots: number;
-  readonly config: PlantConfig;
+  readonly config: BackpressureConfig;
 }
 
 /** The mean cost of a flush of so many items, in ms of one server. */

@@ -1,5 +1,6 @@
 import { retryDelayMs } from '../../../packages/core/src/domain/backoff.js';
-import type { PlantConfig } from './plant.js';
+import type { BackpressureConfig } from '../../../packages/core/src/domain/config.js';
+import type { Excuse } from './controller.js';
 import type { Random } from './random.js';
 
 /** A batch that waits for a retry. `bornSum` is the sum of its items' times of arrival. */
@@ -13,15 +14,15 @@ interface Waiting extends FailedBatch {
   readonly dueMs: number;
 }
 
-/** Failed batches by due time. One that failed as a whole is halved; an item that has failed often enough alone dies. */
+/** Failed batches by due time. One that failed as a whole is halved; an item that has failed often enough dies, alone. */
 export class RetryShelf {
-  readonly #config: PlantConfig;
+  readonly #config: BackpressureConfig;
   readonly #random: Random;
   readonly #waiting: Waiting[] = [];
   items = 0;
   dead = 0;
 
-  constructor(config: PlantConfig, random: Random) {
+  constructor(config: BackpressureConfig, random: Random) {
     this.#config = config;
     this.#random = random;
   }
@@ -36,23 +37,24 @@ export class RetryShelf {
     return batch;
   }
 
-  /** It was not tried: no attempt is counted, and it stays whole. */
-  putBack(batch: FailedBatch, dueMs: number): void {
-    this.#add({ ...batch, dueMs });
-  }
-
-  fail({ items, bornSum, attempts: before }: FailedBatch, nowMs: number): void {
-    const { maxAttempts, batchSize, backoff } = this.#config;
-    const attempts = before + 1;
-    const last = items === 1 ? maxAttempts : maxAttempts + Math.ceil(Math.log2(batchSize));
-    if (attempts >= last) {
-      this.dead += items;
+  fail(batch: FailedBatch, nowMs: number, excuse: Excuse, minDelayMs: number): void {
+    const { items, bornSum, attempts: before } = batch;
+    const { maxAttempts, backoff } = this.#config;
+    const tried = before + 1;
+    const delay = { attempts: tried, jitter: this.#random.next(), draining: false, minDelayMs };
+    const dueMs = nowMs + retryDelayMs(backoff, delay);
+    if (excuse === 'untried') {
+      this.#add({ ...batch, dueMs });
       return;
     }
-    const delayMs = retryDelayMs(backoff, { attempts, jitter: this.#random.next(), draining: false, minDelayMs: 0 });
+    if (excuse === undefined && items === 1 && tried >= maxAttempts) {
+      this.dead++;
+      return;
+    }
+    const attempts = excuse === undefined ? tried : before;
     const first = Math.ceil(items / 2);
     for (const half of [first, items - first]) {
-      if (half > 0) this.#add({ items: half, bornSum: (bornSum * half) / items, attempts, dueMs: nowMs + delayMs });
+      if (half > 0) this.#add({ items: half, bornSum: (bornSum * half) / items, attempts, dueMs });
     }
   }
 

@@ -1,7 +1,8 @@
 import { type BufferStore, itemId, type TakeReply, type Vitals } from '@backpressure/core/store';
 import type { ControlDecision } from '../../../packages/core/src/domain/control/control-decision.js';
+import { fullBatchWaits } from '../../../packages/core/src/domain/control/full-batch.js';
 import type { StoreToken } from '../../../packages/core/src/domain/errors.js';
-import { Elastic } from '../peers/elastic.js';
+import { FleetController } from './fleet-controller.js';
 import type { Plant } from './plant.js';
 import type { Random } from './random.js';
 
@@ -28,7 +29,7 @@ export interface Landing {
  * call ends with an error.
  */
 export class StoreFleet {
-  readonly controller: Elastic;
+  readonly controller: FleetController;
   /** What the controller decided. */
   readonly simulated: DatedDecision[] = [];
   vitals: Vitals;
@@ -51,7 +52,7 @@ export class StoreFleet {
     this.#freeJobs = Array.from({ length: plant.slots }, (_, job) => job);
     // The jitter of a settlement is the caller's: the controller has to be given the same.
     const told = { ...random, next: () => this.#jitter };
-    this.controller = new Elastic(plant, told, (decision, atMs) => this.simulated.push({ ...decision, atMs }));
+    this.controller = new FleetController(plant, told, (decision, atMs) => this.simulated.push({ ...decision, atMs }));
   }
 
   /** The flight that was taken first. */
@@ -62,7 +63,7 @@ export class StoreFleet {
 
   /** Offers so many items; returns how many were refused. */
   async push(count: number, nowMs: number): Promise<number> {
-    const token = this.#token('producer');
+    const token = await this.#pushToken();
     const items = Array.from({ length: count }, (_, i) => {
       return { id: itemId(token.session, token.seq, i), lane: 'normal', payload: 'x', wait: 'never' } as const;
     });
@@ -87,6 +88,7 @@ export class StoreFleet {
     const { job, batchId, takenAtMs } = flight;
     this.#flights.delete(job);
     this.#freeJobs.push(job);
+    const { state: stateBefore } = this.vitals;
     this.#jitter = outcome === 'flushed' ? 0 : this.#random.next();
     const latencyMs = nowMs - takenAtMs;
     const { kind, vitals, next } = await this.#store.settle({
@@ -100,7 +102,7 @@ export class StoreFleet {
     });
     if (kind !== 'settled') throw new Error('Nobody else takes a batch, and yet a settlement came too late.');
     const { ready, state } = vitals;
-    this.controller.settled({ latencyMs, outcome, retryAfterMs, takenAtMs, ready, state }, nowMs);
+    this.controller.settled({ latencyMs, outcome, retryAfterMs, takenAtMs, ready, state, stateBefore }, nowMs);
     return next === undefined ? undefined : this.#taken(next, nowMs);
   }
 
@@ -126,6 +128,14 @@ export class StoreFleet {
     return `batch-${++this.#batches}`;
   }
 
+  /** The first one opens the session. */
+  async #pushToken(): Promise<StoreToken> {
+    const token = this.#token('producer');
+    if (token.seq > 1) return token;
+    await this.#store.push({ token, items: [] });
+    return this.#token('producer');
+  }
+
   #token(user: string): StoreToken {
     const seq = (this.#seqs.get(user) ?? 0) + 1;
     this.#seqs.set(user, seq);
@@ -143,6 +153,6 @@ function isDue({ reason, vitals }: TakeReply & { kind: 'none' }, full: boolean, 
     case 'rate':
       return held;
     default:
-      return vitals.ready < vitals.batchSize;
+      return !fullBatchWaits({ ...vitals, readyBytes: vitals.ready }, vitals.batchSize);
   }
 }

@@ -1,4 +1,5 @@
-import { type BackpressureState, type FillState, nextState } from '../../../packages/core/src/domain/state.js';
+import { fullBatchWaits } from '../../../packages/core/src/domain/control/full-batch.js';
+import { type FillState, nextState } from '../../../packages/core/src/domain/state.js';
 import type { Controller } from './controller.js';
 import { Downstream } from './downstream.js';
 import { Arrivals, Intake } from './intake.js';
@@ -160,31 +161,33 @@ class World {
       this.#ageMs.add(this.#nowMs - (this.#bornSum[job] as number) / items, items);
     } else {
       const batch = { items, bornSum: this.#bornSum[job] as number, attempts: this.#attempts[job] as number };
-      if (outcome === 'throttled') this.#retries.putBack(batch, this.#nowMs + retryAfterMs);
-      else this.#retries.fail(batch, this.#nowMs);
+      const excuse = outcome === 'throttled' ? 'untried' : this.#controller.excuseOf?.(takenAtMs);
+      this.#retries.fail(batch, this.#nowMs, excuse, retryAfterMs);
       if (outcome === 'failed') this.#failures++;
       else this.#throttled++;
     }
     const { count: ready } = this.#intake.ready;
-    const state: BackpressureState = this.#state;
-    this.#controller.settled({ latencyMs, outcome, retryAfterMs, takenAtMs, ready, state }, this.#nowMs);
+    const state = this.#state;
+    const sample = { latencyMs, outcome, retryAfterMs, takenAtMs, ready, state, stateBefore: state };
+    this.#controller.settled(sample, this.#nowMs);
   }
 
   /** Takes under permits, pace and linger, as take does; else notes when to look again. */
   #takeAll(): void {
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     while (this.#inFlight < this.#controller.permits && this.#freeJobs.length > 0) {
-      const hasDue = this.#retries.nextDueMs <= this.#nowMs;
       const { ready } = this.#intake;
       const size = Math.max(1, Math.floor(this.#controller.batchSize));
-      let readyAtMs = this.#nowMs;
-      if (!hasDue && ready.count < size) readyAtMs = ready.oldestAtMs + this.#controller.lingerMs;
-      const atMs = Math.max(Math.min(readyAtMs, this.#retries.nextDueMs), this.#controller.nextTakeMs(this.#nowMs));
+      const waiting = { ready: ready.count, readyBytes: 0, state: this.#state };
+      const freshAtMs = fullBatchWaits(waiting, size) ? this.#nowMs : ready.oldestAtMs + this.#controller.lingerMs;
+      const dueMs = this.#retries.nextDueMs;
+      const atMs = Math.max(Math.min(freshAtMs, dueMs), this.#controller.nextTakeMs(this.#nowMs));
       if (atMs > this.#nowMs) {
         this.#wakeAtMs = atMs;
         return;
       }
-      this.#take(hasDue, size);
+      const probesFresh = freshAtMs <= this.#nowMs && this.#controller.probes?.(this.#nowMs) === true;
+      this.#take(dueMs <= this.#nowMs && !probesFresh, size);
     }
   }
 

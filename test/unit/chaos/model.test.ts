@@ -33,6 +33,7 @@ describe('the record', () => {
       descriptors.pushScript,
       { token: { session, seq: 1 }, items: [{ id, lane: 'low', payload: 'xxx', wait: 'held' }] },
     ],
+    ['resolve', descriptors.resolveScript, { token: { session, seq: 1 }, items: [] }],
     ['take', descriptors.takeScript, { batchId: 'b' }],
     ['extend', descriptors.extendScript, { batchId: 'b' }],
     ['ticket', descriptors.ticketScript, { action: 'renew', ids: [id] }],

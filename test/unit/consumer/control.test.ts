@@ -1,4 +1,4 @@
-import type { ControlDecision } from '@backpressure/core';
+import type { ControlDecision, IntervalDecision } from '@backpressure/core';
 import { describe, expect, it } from 'vitest';
 import { feed, numbers } from '../../integration/consumer/feed.js';
 import { eventually } from '../../support/eventually.js';
@@ -10,9 +10,9 @@ describe('what the fleet decides', () => {
       batchSize: 1,
       breaker: { minFlushes: 2, cooldownMs: 60_000, maxCooldownMs: 60_000 },
     });
-    const heard: ControlDecision[][] = [];
+    const heard: (ControlDecision | IntervalDecision)[][] = [];
     for (const own of [{ concurrency: 1 }, { concurrency: 1 }]) {
-      const decisions: ControlDecision[] = [];
+      const decisions: (ControlDecision | IntervalDecision)[] = [];
       heard.push(decisions);
       const consumer = await consume(() => Promise.reject(new Error('no')), own);
       consumer.on('control', (decision) => decisions.push(decision));

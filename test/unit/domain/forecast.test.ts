@@ -5,6 +5,9 @@ const CALM: ForecastInput = {
   state: 'normal',
   size: 0,
   capacity: 10_000,
+  bytes: 0,
+  capacityBytes: undefined,
+  maxItemBytes: 1_000,
   intakeRate: 1_000,
   drainRate: 1_000,
   consumers: 4,
@@ -13,7 +16,9 @@ const CALM: ForecastInput = {
   batchSize: 100,
   latencyMs: 100,
   learning: false,
+  maxFlushesPerSecond: undefined,
   broken: false,
+  paused: false,
 };
 const of = (change: Partial<ForecastInput>) => forecast({ ...CALM, ...change });
 
@@ -24,6 +29,21 @@ describe('a forecast', () => {
     expect(of({ size: 4_000 })).toMatchObject({ secondsToFull: undefined, secondsToDrain: undefined });
     expect(of({ size: 10_000 }).secondsToFull).toBe(0);
     expect(of({ size: 0 }).secondsToDrain).toBe(0);
+  });
+
+  it('says when the first of its two limits is reached', () => {
+    const filling = { size: 4_000, intakeRate: 1_500, bytes: 40_000 };
+    // 5,000 bytes a second, and full is when the largest item no longer fits.
+    expect(of({ ...filling, capacityBytes: 61_000 }).secondsToFull).toBe(4);
+    expect(of({ ...filling, capacityBytes: 610_000 }).secondsToFull).toBe(12);
+    expect(of({ ...filling, bytes: 0, capacityBytes: 1_000 }).secondsToFull).toBe(12);
+    expect(of({ ...filling, capacityBytes: 40_500 }).secondsToFull).toBe(0);
+    expect(of({ ...filling, drainRate: 2_000, capacityBytes: 61_000 }).secondsToFull).toBeUndefined();
+  });
+
+  it('is full while the buffer is blocked, by whatever limit', () => {
+    expect(of({ state: 'blocked', size: 9_800 }).secondsToFull).toBe(0);
+    expect(of({ state: 'blocked', size: 9_800, drainRate: 1_500 }).secondsToFull).toBe(0);
   });
 
   it('counts no intake while the fleet drains', () => {
@@ -47,8 +67,36 @@ describe('a forecast', () => {
     expect(of({ broken: true })).toMatchObject({ desiredConsumers: 4, limitedBy: 'downstream' });
   });
 
+  it('never asks for more than the flush rate keeps busy, and names the downstream', () => {
+    // 20 flushes a second of 100 ms are 2 slots, 2.5 at 80 % use.
+    const rated = { intakeRate: 40_000, maxFlushesPerSecond: 20 };
+    expect(of(rated)).toMatchObject({ desiredConsumers: 1, limitedBy: 'downstream' });
+    expect(of({ ...rated, learning: true, permits: 1 })).toMatchObject({
+      desiredConsumers: 1,
+      limitedBy: 'downstream',
+    });
+    expect(of({ ...rated, intakeRate: 1_000 })).toMatchObject({ desiredConsumers: 1, limitedBy: undefined });
+    // 200 of them are 25 slots: more than there are.
+    expect(of({ ...rated, maxFlushesPerSecond: 200 })).toMatchObject({ desiredConsumers: 7, limitedBy: 'workers' });
+    expect(of({ ...rated, maxFlushesPerSecond: 200, permits: 8 })).toMatchObject({
+      desiredConsumers: 2,
+      limitedBy: 'downstream',
+    });
+  });
+
+  it('keeps the consumers that there are while an operator has paused the flush, and blames nobody', () => {
+    const paused = { paused: true, intakeRate: 40_000, size: 5_000 };
+    expect(of(paused)).toMatchObject({ desiredConsumers: 4, limitedBy: undefined });
+    expect(of({ ...paused, broken: true })).toMatchObject({ desiredConsumers: 4, limitedBy: undefined });
+    expect(of({ ...paused, consumers: 0, slots: 0 })).toMatchObject({ desiredConsumers: 0, limitedBy: undefined });
+    expect(of({ paused: true, intakeRate: 0 }).desiredConsumers).toBe(0);
+  });
+
   it('wakes one consumer where there is none, and lets all go when nothing comes and nothing waits', () => {
     expect(of({ consumers: 0, slots: 0 })).toMatchObject({ desiredConsumers: 1, limitedBy: 'workers' });
+    // Somebody has to find out whether a broken downstream works again.
+    const broken = of({ consumers: 0, slots: 0, broken: true });
+    expect(broken).toMatchObject({ desiredConsumers: 1, limitedBy: 'downstream' });
     expect(of({ intakeRate: 0 })).toMatchObject({ desiredConsumers: 0, limitedBy: undefined });
     expect(of({ latencyMs: 0 })).toMatchObject({ desiredConsumers: undefined, limitedBy: undefined });
   });

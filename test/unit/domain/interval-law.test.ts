@@ -33,7 +33,7 @@ describe('the law of the interval', () => {
     for (let now = T0; now < T0 + 10_000; now += 7) {
       const observed = observeLatency(control, 5_000, now, { ...LIMITS, maxFlushIntervalMs: 1e9 });
       control = observed.control;
-      if (observed.change !== undefined) changes.push(observed.change);
+      if (observed.decision !== undefined) changes.push(observed.decision);
     }
     expect(changes).toHaveLength(9);
     expect(control.intervalMs).toBeCloseTo(100 * 1.5 ** 9, 6);

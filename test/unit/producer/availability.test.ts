@@ -18,6 +18,12 @@ const thrown = (promise: Promise<unknown>) =>
     (error: unknown) => error as StoreUnavailableError,
   );
 
+/** The session's record is gone, and it takes a while to say so. */
+const expireAfter = (ms: number) => async () => {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  throw new TokenExpiredError({ session: 'x'.repeat(16), seq: 2 });
+};
+
 describe('Redis gives no answer', () => {
   it('throws, with the token of the item when the call may have been carried out', async () => {
     const { producer, store } = rig();
@@ -26,7 +32,7 @@ describe('Redis gives no answer', () => {
     const errors = await Promise.all(['a', 'b', 'c'].map((item) => thrown(producer.push(item))));
     expect(errors.map((error) => error?.outcome)).toEqual(['unknown', 'unknown', 'unknown']);
     const tokens = errors.map((error) => error?.token as PushToken);
-    expect(tokens.map(({ seq, index }) => [seq, index])).toEqual([0, 1, 2].map((index) => [1, index]));
+    expect(tokens.map(({ seq, index }) => [seq, index])).toEqual([0, 1, 2].map((index) => [2, index]));
     expect(await producer.resolve(tokens[1] as PushToken)).toEqual({
       admitted: true,
       outcomes: ['accepted', 'accepted', 'accepted'],
@@ -57,7 +63,7 @@ describe('Redis gives no answer', () => {
     expect(await producer.resolve({ session, seq })).toEqual({ admitted: false, outcomes: ['accepted', 'full'] });
   });
 
-  it.each([undefined, {}, { session: 'short', seq: 1 }, { session: 'x'.repeat(16), seq: 0 }])(
+  it.each([undefined, {}, { session: 'short', seq: 2 }, { session: 'x'.repeat(16), seq: 1 }])(
     'refuses %j as a token',
     async (token) => {
       const { producer } = rig();
@@ -93,7 +99,7 @@ describe('Redis gives no answer', () => {
     const result = await producer.push('b');
     expect(result).toMatchObject({ accepted: false, reason: 'unavailable', state: 'normal', retryAfterMs: 1_000 });
     expect(result).toMatchObject({
-      cause: { code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown', token: { seq: 2, index: 0 } },
+      cause: { code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown', token: { seq: 3, index: 0 } },
     });
   });
 
@@ -136,6 +142,52 @@ describe('Redis gives no answer', () => {
     const [, call] = store.pushes();
     expect(call?.deadlineMs).toBeLessThanOrEqual(951);
     expect(call?.deadlineMs).toBeGreaterThanOrEqual(50);
+  });
+
+  it('gives a push and its repetition in a new session one deadline', async () => {
+    const { producer, store } = rig({}, { deadlineMs: 1_000 });
+    await producer.push('a');
+    vi.spyOn(store, 'push').mockImplementationOnce(expireAfter(100));
+    expect(await producer.push('b')).toMatchObject({ accepted: true });
+    expect(store.pushes().at(-1)?.deadlineMs).toBeLessThanOrEqual(901);
+  });
+
+  it('gives a cancel and its repetition one deadline', async () => {
+    const { producer, store } = rig({ strategy: 'block', maxBufferSize: 1 }, { deadlineMs: 1_000 });
+    await producer.push('a');
+    vi.spyOn(store, 'ticket').mockImplementationOnce(expireAfter(100));
+    expect(await producer.push('b', { timeoutMs: 1 })).toMatchObject({ reason: 'timeout' });
+    expect(store.calls.at(-1)).toMatchObject({ kind: 'cancel' });
+    expect(store.calls.at(-1)?.deadlineMs).toBeLessThanOrEqual(901);
+  });
+
+  it('has not sent a push whose session could not be opened, and opens it with the next', async () => {
+    const { producer, store } = rig();
+    vi.spyOn(store, 'push').mockRejectedValueOnce(away('unknown'));
+    const error = await thrown(producer.push('a'));
+    expect(error).toMatchObject({ outcome: 'not_sent', token: undefined });
+    expect(producer.metrics()).toMatchObject({ unknown: 0, away: true });
+    expect(await producer.push('b')).toMatchObject({ accepted: true });
+    expect(store.pushes().map(({ payloads, seq }) => [payloads, seq])).toEqual([[['b'], 3]]);
+  });
+
+  it('lets no push overtake one that opens its session', async () => {
+    const { producer, store, taker } = rig({}, { sessions: 2 });
+    await producer.open();
+    const push = store.push.bind(store);
+    let open = () => {};
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    vi.spyOn(store, 'push').mockImplementationOnce((request) => opened.then(() => push(request)));
+    const first = producer.push('a');
+    await settle();
+    const second = producer.push('b');
+    await settle();
+    expect(store.pushes()).toEqual([]);
+    open();
+    await Promise.all([first, second]);
+    expect(await taker.collect(2)).toEqual(['a', 'b']);
   });
 });
 
@@ -305,7 +357,7 @@ describe('onUnavailable hold', () => {
     const unsent = thrown(producer.push('b'));
     expect(await isPending(sent)).toBe(true);
     await producer.close({ timeoutMs: 20 });
-    expect(await sent).toMatchObject({ outcome: 'unknown', token: { seq: 1, index: 0 } });
+    expect(await sent).toMatchObject({ outcome: 'unknown', token: { seq: 2, index: 0 } });
     expect(await unsent).toMatchObject({ code: 'BP_CLOSED' });
     expect(producer.metrics()).toMatchObject({ unknown: 1, refusedLocally: { closed: 1, unavailable: 1 } });
   });

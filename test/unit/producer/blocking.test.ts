@@ -353,7 +353,7 @@ describe('close', () => {
     const ends = Promise.allSettled([sent, unsent]);
     await producer.close({ timeoutMs: 20 });
     expect(await ends).toMatchObject([
-      { reason: { code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown', token: { seq: 1 } } },
+      { reason: { code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown', token: { seq: 2 } } },
       { reason: { code: 'BP_CLOSED' } },
     ]);
   });
@@ -369,7 +369,7 @@ describe('close', () => {
     await expect(producer.pushOrThrow('b')).rejects.toMatchObject(closed);
     await expect(producer.status()).rejects.toMatchObject(closed);
     await expect(producer.open()).rejects.toMatchObject(closed);
-    await expect(producer.resolve({ session: 'x'.repeat(16), seq: 1 })).rejects.toMatchObject(closed);
+    await expect(producer.resolve({ session: 'x'.repeat(16), seq: 2 })).rejects.toMatchObject(closed);
     expect(() => producer.writable()).toThrow(expect.objectContaining(closed));
   });
 });

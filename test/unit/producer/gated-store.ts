@@ -54,6 +54,8 @@ export class GatedStore extends MemoryStore {
 
   override push(request: PushRequest, call?: CallOptions): Promise<PushReply> {
     const { token, items } = request;
+    // Opening a session is none of the calls that a test is about.
+    if (token.seq === 1) return super.push(request);
     this.calls.push({
       kind: 'push',
       ...token,

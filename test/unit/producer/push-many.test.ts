@@ -140,10 +140,10 @@ describe('pushMany', () => {
     store.release('push');
     const error = (await push) as StoreUnavailableError & { results: readonly { accepted: boolean }[] };
     expect(error).toBeInstanceOf(StoreUnavailableError);
-    expect(error).toMatchObject({ code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown', token: { seq: 2, index: 0 } });
+    expect(error).toMatchObject({ code: 'BP_STORE_UNAVAILABLE', outcome: 'unknown', token: { seq: 3, index: 0 } });
     expect(error.results).toHaveLength(2_000);
     expect(error.results.filter((result) => result.accepted)).toHaveLength(1_000);
-    expect(error.results[1_999]).toMatchObject({ reason: 'unavailable', cause: { token: { seq: 2, index: 999 } } });
+    expect(error.results[1_999]).toMatchObject({ reason: 'unavailable', cause: { token: { seq: 3, index: 999 } } });
     expect((await producer.status()).counters.offered).toBe(1_000);
   });
 

@@ -63,7 +63,7 @@ const found = (text: string, pattern: RegExp) =>
 /** The errors that a script may answer, by its code or its header. */
 const errorsIn = (text: string) => found(text, /\b(BP_[A-Z_]*[A-Z])\b/g);
 /** The first words of the replies of a script, by its code. */
-const tagsIn = (lua: string) => found(lua, /(?:vitals\(b, |return \{ |recorded\[1\] = )'(\w+)'/g);
+const tagsIn = (lua: string) => found(lua, /(?:vitals\(b, |(?:return|local reply =) \{ |recorded\[1\] = )'(\w+)'/g);
 /** The same by its header; what settle passes on of take is take's. */
 function tagsNamed({ text }: Header): readonly string[] {
   const own = found(text, /(?<=Returns )\{'(\w+)'/g);
@@ -97,7 +97,7 @@ describe('the header of each script', () => {
     const vitals = [1, 'normal', 0, 0, 0, 0, 1, '', 0, 1, 1, '1', '0', 1];
     const { outcomes: decoded } = descriptors.pushScript.decode(['push', ...vitals, 0, 0, letters]);
     expect(decoded).toEqual(named.map(([, outcome]) => outcome));
-    expect(found(scripts.push.lua, /(?<=tally = \{.*)\b(\w) = 0/g)).toEqual([...letters].sort());
+    expect(found(scripts.push.lua, /(?<=tally = \{.*)\b(\w) = 0/g)).toEqual(Array.from(letters).sort());
   });
 
   test('a script that takes in is refused by a full Redis as a whole; one that frees runs there; a reader writes nothing', () => {
@@ -105,14 +105,15 @@ describe('the header of each script', () => {
     const frees = '#!lua flags=allow-oom';
     expect(flags).toEqual({
       push: '#!lua',
-      redrive: '#!lua',
       configure: frees,
       destroy: frees,
       extend: frees,
       gate: frees,
       heartbeat: frees,
       purge: frees,
+      redrive: frees,
       repair: frees,
+      resolve: frees,
       settle: frees,
       take: frees,
       ticket: frees,

@@ -24,9 +24,10 @@ describe('the command line of simulate', () => {
       '--latency-spread=0',
       '--max-block-time-ms=0',
       '--seed=0',
+      '--downstream-rate=0',
     );
     expect(figures).toMatchObject({ rate: 0, consumers: 0, seed: 0, config: { maxBlockTimeMs: 0 } });
-    expect(figures.downstream.spread).toBe(0);
+    expect(figures.downstream).toMatchObject({ spread: 0, tokens: { perSecond: 0, burst: 1, retryAfterMs: 1_000 } });
   });
 
   it.each([
@@ -39,6 +40,9 @@ describe('the command line of simulate', () => {
     [['--strategy', 'drop'], '--strategy must be one of block, drop_oldest, drop_newest, sample (got drop)'],
     [['--flush-timeout-ms', 'x'], '--flush-timeout-ms must be a whole number from 1 to 3600000 (got x)'],
     [['--low-watermark', '0.9'], '--low-watermark must be below highWatermark, which is 0.8 by default (got 0.9)'],
+    [['--max-flushes-per-second', '0'], '--max-flushes-per-second must be a number from 0.001 to 1000000 (got 0)'],
+    [['--downstream-rate', '-1'], '--downstream-rate must be a number from 0 to 1000000 (got -1)'],
+    [['--retry-after-ms', '500'], '--retry-after-ms needs --downstream-rate (got 500)'],
     [['--burst-at', '5'], '--burst-at needs --burst (got 5)'],
     [['--disturb-for', '5'], '--disturb-for needs --slowdown, --servers-left or --error-share (got 5)'],
     [['--burst', '2', '--burst-at', '120'], '--burst-at must be below --duration, which is 120 (got 120)'],
@@ -59,6 +63,8 @@ describe('the command line of simulate', () => {
   it('refuses a run that would not end soon', () => {
     const argv = ['--rate=1000000', '--duration=86400', '--latency-ms=1'];
     expect(() => parseCommand(argv)).toThrow('--duration makes up to');
+    const refused = ['--rate=100', '--concurrency=1000', '--downstream-rate=1', '--retry-after-ms=1'];
+    expect(() => parseCommand(refused)).toThrow('--duration makes up to');
   });
 });
 
@@ -76,6 +82,14 @@ describe('an experiment', () => {
         { atMs: 15_000, factor: 100 },
       ],
     });
+  });
+
+  it('has a downstream that answers 429 where a rate was given, by default after a second of its rate', () => {
+    const tokensOf = (...argv: string[]) => plantOf(figuresOf(...argv)).downstream.tokens;
+    expect(tokensOf()).toBeUndefined();
+    expect(tokensOf('--downstream-rate=20')).toEqual({ perSecond: 20, burst: 20, retryAfterMs: 1_000 });
+    const all = ['--downstream-rate=20', '--downstream-burst=5', '--retry-after-ms=300'];
+    expect(tokensOf(...all)).toEqual({ perSecond: 20, burst: 5, retryAfterMs: 300 });
   });
 
   it('keeps the backlog under a burst from the start', () => {

@@ -2,7 +2,7 @@ import type { CallBudget } from '../buffer/call-budget.js';
 import { BufferClient, type StoreOptions } from '../buffer/client.js';
 import type { BufferDefinition } from '../buffer/definition.js';
 import { awaitDrain, type DrainResult, parseDrainOptions } from '../buffer/drain.js';
-import { type BufferStatus, statusOf } from '../buffer/status.js';
+import type { BufferStatus } from '../buffer/status.js';
 import { type BackpressureConfig, type BackpressureOptions, checkOptions } from '../domain/config.js';
 import { statedFields } from '../domain/config-fields.js';
 import type { Lane } from '../domain/lane.js';
@@ -32,7 +32,13 @@ export interface DeadLetterEntry<T> {
   readonly lastFailedAtMs: number;
 }
 
-/** Watches and steers one buffer for the whole fleet. */
+/**
+ * Watches and steers one buffer for the whole fleet.
+ *
+ * A call whose reply was lost is made again where that does no harm. `purge`, `repair`, `redrive` and `discard` are not: they
+ * throw StoreUnavailableError with the outcome `unknown`, and `status()` shows what has been done. Of many letters those that
+ * were dealt with before stay so. With ids a repetition does the rest, and counts that alone.
+ */
 export class BackpressureAdmin<T = unknown> {
   readonly #client: BufferClient<T>;
 
@@ -45,7 +51,7 @@ export class BackpressureAdmin<T = unknown> {
   /** Everything about the buffer at one instant. */
   async status(): Promise<BufferStatus> {
     const budget = await this.#open();
-    return statusOf(this.#client.definition.name, await this.#client.store.snapshot(budget.left));
+    return this.#client.status(budget.left);
   }
 
   /** The configuration in force. */
@@ -169,7 +175,13 @@ export class BackpressureAdmin<T = unknown> {
     let total = 0;
     if (ids !== undefined) {
       for (let first = 0; first < ids.length; first += PAGE) {
-        total += (await redrive({ action, ids: ids.slice(first, first + PAGE) })).count;
+        const page = ids.slice(first, first + PAGE);
+        let left = page.length;
+        // Large letters go back in several calls; those that have gone are not found again.
+        for (let count = left; count > 0 && left > 0; left -= count) {
+          ({ count } = await redrive({ action, ids: page }));
+          total += count;
+        }
       }
       return total;
     }

@@ -33,13 +33,20 @@ export function checkClient<Schema extends z.ZodType>(
   return checkInput(schema, options, subject, [...definitionFaults(buffer), ...found, ...misplaced]);
 }
 
-/** A buffer is in one place. */
-function placeFaults({ connection, store }: { connection?: unknown; store?: unknown }): ConfigFault[] {
-  if ((connection === undefined) !== (store === undefined)) {
-    return store === undefined ? connectionFaults(connection) : [];
+/** What only a connection to Redis can be told. */
+const CONNECTION_OPTIONS = Object.keys(storeShape).filter((option) => option !== 'deadlineMs');
+
+/** A buffer is in one place, and a store that is given is as it is. */
+function placeFaults(options: { readonly connection?: unknown; readonly store?: unknown }): ConfigFault[] {
+  const { connection, store } = options;
+  if ((connection === undefined) === (store === undefined)) {
+    const message = 'must be given, or else a store, and not both';
+    return [{ option: 'connection', message, received: connection ?? store }];
   }
-  const message = 'must be given, or else a store, and not both';
-  return [{ option: 'connection', message, received: connection ?? store }];
+  if (store === undefined) return connectionFaults(connection);
+  return Object.entries(options)
+    .filter(([option, value]) => CONNECTION_OPTIONS.includes(option) && value !== undefined)
+    .map(([option, received]) => ({ option, message: 'has no effect on a store that is given', received }));
 }
 
 /** How long a process that leaves may take. @throws ConfigError */

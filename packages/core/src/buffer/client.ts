@@ -6,6 +6,7 @@ import type { BackpressureConfig } from '../domain/config.js';
 import { configFields, statedFields } from '../domain/config-fields.js';
 import type { ControlDecision } from '../domain/control/control-decision.js';
 import { ClosedError, ConfigMismatchError } from '../domain/errors.js';
+import type { IntervalDecision } from '../domain/interval-law.js';
 import type { BackpressureState } from '../domain/state.js';
 import type { BufferStore, CallOptions, FleetNode, Signal, Vitals } from '../domain/store-port.js';
 import type { ConnectionInput } from '../redis/connection.js';
@@ -13,6 +14,7 @@ import { openRedisStore } from '../redis/open-redis-store.js';
 import { DEFAULT_DEADLINE_MS, type RedisStoreOptions } from '../redis/store-options.js';
 import { CallBudget } from './call-budget.js';
 import type { BufferDefinition } from './definition.js';
+import { type BufferStatus, statusOf } from './status.js';
 
 const HEARTBEAT_MS = 2_000;
 const HEARTBEAT_TTL_MS = 3 * HEARTBEAT_MS;
@@ -38,7 +40,7 @@ interface ClientEvents {
   /** The shared flush interval changed. */
   interval: [change: { readonly fromMs: number; readonly toMs: number }];
   /** The control loop has decided, in whichever process. */
-  control: [decision: ControlDecision];
+  control: [decision: ControlDecision | IntervalDecision];
   config: [config: BackpressureConfig];
   signal: [signal: Signal];
   error: [error: unknown];
@@ -132,6 +134,15 @@ export class BufferClient<T> extends EventEmitter<ClientEvents> {
       throw error;
     });
     return this.#declaring;
+  }
+
+  /** The buffer at this instant, under the configuration that is in force. */
+  async status(call?: CallOptions): Promise<BufferStatus> {
+    const budget = this.budget(call);
+    const snapshot = await this.store.snapshot(budget.left);
+    if (snapshot.vitals.configVersion > this.#configVersion) await this.#readConfig(budget.left);
+    this.observe(snapshot.vitals);
+    return statusOf(this.definition.name, snapshot, this.#config);
   }
 
   /** Takes note of what a reply said. Older news than the last is ignored. */

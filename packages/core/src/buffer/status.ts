@@ -1,3 +1,4 @@
+import type { BackpressureConfig } from '../domain/config.js';
 import { type Forecast, forecast } from '../domain/forecast.js';
 import type { Lane } from '../domain/lane.js';
 import { type BackpressureState, utilizationOf } from '../domain/state.js';
@@ -51,29 +52,17 @@ export interface BufferStatus extends Forecast {
   readonly revision: number;
 }
 
+/** What of the configuration a forecast depends on, besides what a snapshot has of it. */
+type ForecastLimits = Pick<BackpressureConfig, 'maxItemBytes' | 'maxFlushesPerSecond'>;
+
 /** Puts a snapshot into the words of an operator. Pure. */
-export function statusOf(name: string, snapshot: Snapshot): BufferStatus {
+export function statusOf(name: string, snapshot: Snapshot, limits: ForecastLimits): BufferStatus {
   const { vitals, counters, nowMs: _now, drainUntilMs: _drain, ...rest } = snapshot;
   const { state, size, drainRate, permits, batchSize } = vitals;
-  const consumers = rest.nodes.filter(({ role }) => role === 'consumer').length;
-  const { control, slots, intakeRate } = rest;
   return {
     name,
     ...rest,
-    ...forecast({
-      state,
-      size,
-      capacity: vitals.maxBufferSize,
-      intakeRate,
-      drainRate,
-      consumers,
-      slots,
-      permits,
-      batchSize,
-      latencyMs: control.latencyMs > 0 ? control.latencyMs : rest.lastFlushLatencyMs,
-      learning: control.learning,
-      broken: control.breaker !== 'closed',
-    }),
+    ...forecastOf(snapshot, limits),
     counters,
     state,
     size,
@@ -91,6 +80,30 @@ export function statusOf(name: string, snapshot: Snapshot): BufferStatus {
     configVersion: vitals.configVersion,
     revision: vitals.revision,
   };
+}
+
+function forecastOf(snapshot: Snapshot, { maxItemBytes, maxFlushesPerSecond }: ForecastLimits): Forecast {
+  const { vitals, nowMs, intakeRate, nodes, slots, control, lastFlushLatencyMs, flushPaused } = snapshot;
+  const { state, size, bytes, maxBufferSize, maxBufferBytes, drainRate, permits, batchSize } = vitals;
+  return forecast({
+    state,
+    size,
+    capacity: maxBufferSize,
+    bytes,
+    capacityBytes: maxBufferBytes,
+    maxItemBytes,
+    intakeRate,
+    drainRate,
+    consumers: nodes.filter(({ role }) => role === 'consumer').length,
+    slots,
+    permits,
+    batchSize,
+    latencyMs: control.latencyMs > 0 ? control.latencyMs : lastFlushLatencyMs,
+    learning: control.learning,
+    maxFlushesPerSecond,
+    broken: control.breaker !== 'closed' || control.holdUntilMs > nowMs,
+    paused: flushPaused,
+  });
 }
 
 /** How far the books are from I2: `offered = accepted + refused`, and each accepted item is in exactly one place. */

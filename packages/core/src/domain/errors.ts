@@ -146,7 +146,7 @@ export class DrainingError extends BackpressureError {
 export interface StoreToken {
   /** 16 characters of base64url: 96 random bits. */
   readonly session: string;
-  /** Rises by one with each call of the session; starts at 1. */
+  /** Rises by one with each call of the session; starts at 1, which opens the session of a producer. */
   readonly seq: number;
 }
 

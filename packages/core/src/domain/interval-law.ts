@@ -15,13 +15,17 @@ export interface IntervalControl {
   readonly latencies: LatencyHistogram;
 }
 
-/** A decision that changed the interval. */
-export interface IntervalChange {
+/** Whether the median was above what the target allows, below it, or neither: then the interval stays. */
+export const INTERVAL_REASONS = ['slow', 'fast', 'on_target'] as const;
+export type IntervalReason = (typeof INTERVAL_REASONS)[number];
+
+/** One decision, with what it was made of. */
+export interface IntervalDecision {
   readonly fromMs: number;
   readonly toMs: number;
   readonly p50Ms: number;
   readonly samples: number;
-  readonly reason: 'slow' | 'fast';
+  readonly reason: IntervalReason;
 }
 
 export type IntervalLimits = Pick<BackpressureConfig, 'minFlushIntervalMs' | 'maxFlushIntervalMs' | 'targetLatencyMs'>;
@@ -56,30 +60,30 @@ export function observeLatency(
   latencyMs: number,
   nowMs: number,
   limits: IntervalLimits,
-): { readonly control: IntervalControl; readonly change: IntervalChange | undefined } {
+): { readonly control: IntervalControl; readonly decision?: IntervalDecision } {
   const latencies = withLatency(control.latencies, latencyMs);
   const epochStartMs = control.epochStartMs === 0 ? nowMs : control.epochStartMs;
   if (nowMs - epochStartMs < CONTROL_EPOCH_MS) {
-    return { control: { intervalMs: control.intervalMs, epochStartMs, latencies }, change: undefined };
+    return { control: { intervalMs: control.intervalMs, epochStartMs, latencies } };
   }
   const fromMs = control.intervalMs;
   const p50Ms = medianLatencyMs(latencies);
   const { toMs, reason } = decideInterval(fromMs, p50Ms, limits);
-  const change = toMs === fromMs ? undefined : { fromMs, toMs, p50Ms, samples: latencies.samples, reason };
-  return { control: { intervalMs: toMs, epochStartMs: nowMs, latencies: EMPTY_HISTOGRAM }, change };
+  const decision = { fromMs, toMs, p50Ms, samples: latencies.samples, reason };
+  return { control: { intervalMs: toMs, epochStartMs: nowMs, latencies: EMPTY_HISTOGRAM }, decision };
 }
 
-/** One decision. `reason` is meaningful only when the interval changes. */
+/** One decision. */
 export function decideInterval(
   fromMs: number,
   p50Ms: number,
   limits: IntervalLimits,
-): { readonly toMs: number; readonly reason: 'slow' | 'fast' } {
+): { readonly toMs: number; readonly reason: IntervalReason } {
   // From 0 no factor leads away, so a slow flush counts as if the interval had been 1 ms.
   if (p50Ms > 1.5 * limits.targetLatencyMs)
     return { toMs: clamped(Math.max(fromMs, 1) * SLOWER, limits), reason: 'slow' };
   if (p50Ms < 0.5 * limits.targetLatencyMs) return { toMs: clamped(fromMs * FASTER, limits), reason: 'fast' };
-  return { toMs: fromMs, reason: 'fast' };
+  return { toMs: fromMs, reason: 'on_target' };
 }
 
 function clamped(

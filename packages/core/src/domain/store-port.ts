@@ -3,6 +3,7 @@ import type { ConfigFields } from './config-fields.js';
 import type { BreakerPhase } from './control/breaker.js';
 import type { ControlDecision } from './control/control-decision.js';
 import type { ConfigMismatch, StoreToken } from './errors.js';
+import type { IntervalDecision } from './interval-law.js';
 import type { ItemRecord } from './item-record.js';
 import type { Lane } from './lane.js';
 import type { BackpressureState } from './state.js';
@@ -42,7 +43,10 @@ export interface BufferStore {
 
   /** Pauses, resumes, drains. */
   gate(request: GateRequest, call?: CallOptions): Promise<Vitals>;
-  /** Deletes what waits: ready items and batches that wait for a retry. Batches in flight go on. */
+  /**
+   * Deletes what waits: ready items and batches that wait for a retry. Batches in flight go on. Like `repair` and `redrive`
+   * it has no token, so it is not sent again once it may have been carried out: then its outcome is unknown.
+   */
   purge(call?: CallOptions): Promise<{ readonly purged: number; readonly vitals: Vitals }>;
   /** Makes the books agree with what is there, after somebody else has written to the keys. */
   repair(call?: CallOptions): Promise<RepairReply>;
@@ -51,7 +55,10 @@ export interface BufferStore {
 
   /** Dead letters, newest first, `before` an id of an earlier page. */
   deadLetters(request: { readonly limit: number; readonly before?: string }, call?: CallOptions): Promise<DeadLetter[]>;
-  /** Puts dead letters back into the buffer, as far as there is room, or deletes them. At most 1,000 a call. */
+  /**
+   * Puts dead letters back into the buffer, as far as there is room, or deletes them. At most 1,000 a call; what goes back
+   * ends with the letter that makes it 1 MiB, so that no call blocks the server for long.
+   */
   redrive(request: RedriveRequest, call?: CallOptions): Promise<RedriveReply>;
 
   /** State transitions and control decisions, oldest first, after the given id. */
@@ -117,6 +124,7 @@ export interface PushItem {
 }
 
 export interface PushRequest {
+  /** Under number 1 nothing can be offered: it opens the session. */
   readonly token: StoreToken;
   /** At most 1,000. None at all resolves the token: it returns the recorded answer, or fixes that there is none. */
   readonly items: readonly PushItem[];
@@ -428,16 +436,7 @@ export type StoreEvent =
       readonly stateEpoch: number;
       readonly size: number;
     }
-  | {
-      readonly id: string;
-      readonly atMs: number;
-      readonly kind: 'interval';
-      readonly fromMs: number;
-      readonly toMs: number;
-      readonly p50Ms: number;
-      readonly samples: number;
-      readonly reason: 'slow' | 'fast';
-    }
+  | ({ readonly id: string; readonly atMs: number; readonly kind: 'interval' } & IntervalDecision)
   | ({ readonly id: string; readonly atMs: number; readonly kind: 'control' } & ControlDecision);
 
 export type Signal =
@@ -447,7 +446,7 @@ export type Signal =
   | { readonly kind: 'ready' }
   | { readonly kind: 'state'; readonly state: BackpressureState; readonly stateEpoch: number }
   | { readonly kind: 'config'; readonly version: number }
-  /** The control loop has decided. */
-  | { readonly kind: 'control'; readonly decision: ControlDecision }
+  /** The control loop has decided: the elastic law or the breaker, or the law of the interval. */
+  | { readonly kind: 'control'; readonly decision: ControlDecision | IntervalDecision }
   /** Signals may have been missed (the subscription was lost and is back): look for yourself. */
   | { readonly kind: 'resync' };

@@ -87,7 +87,7 @@ export const FLEET_METRICS: readonly FleetMetric[] = [
   gauge('drain_rate_items_per_second', 'Items that leave per second, lately.', (s) => s.drainRate),
   gauge(
     'seconds_to_full',
-    'Until the buffer is full at the present rates; +Inf while it is not filling.',
+    'Until the buffer is full, by items or by bytes, at the present rates; 0 while it is blocked, +Inf while it is not filling.',
     (s) => s.secondsToFull ?? Infinity,
   ),
   gauge(
@@ -98,7 +98,7 @@ export const FLEET_METRICS: readonly FleetMetric[] = [
   {
     name: 'desired_consumers',
     type: 'gauge',
-    help: 'Consumers that the present load needs, and what limits the drain: workers, downstream, or none. No value while unknown.',
+    help: 'Consumers that the present load needs, those there are while the flush is held up, and what limits the drain: workers, downstream, or none. No value while unknown.',
     labels: ['limited_by'],
     read: ({ desiredConsumers, limitedBy = 'none' }) =>
       desiredConsumers === undefined ? [] : [{ labels: { limited_by: limitedBy }, value: desiredConsumers }],

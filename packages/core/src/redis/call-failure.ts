@@ -16,6 +16,8 @@ export type CallFailure =
   | { readonly kind: 'unanswered' }
   /** Redis is at its `maxmemory`. */
   | { readonly kind: 'out_of_memory' }
+  /** It came under a token whose record is gone, and was not carried out now. */
+  | { readonly kind: 'forgotten'; readonly error: Error }
   /** Sending it again would not help. */
   | { readonly kind: 'final'; readonly error: Error };
 
@@ -47,6 +49,7 @@ export function judge(name: string, error: Error): CallFailure {
   if (error.message.startsWith('OOM')) return { kind: 'out_of_memory' };
   const refused = refusedConnection(error);
   if (refused !== undefined) return { kind: 'final', error: refused };
+  if (error.message.startsWith('BP_TOKEN_EXPIRED')) return { kind: 'forgotten', error };
   if (error.message.startsWith('BP_')) return { kind: 'final', error };
   return { kind: 'final', error: new ProtocolError(`Redis refused ${name}: ${error.message}`, { cause: error }) };
 }

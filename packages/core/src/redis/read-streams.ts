@@ -3,7 +3,7 @@ import { decodeRecord } from '../domain/item-record.js';
 import { BackpressureState } from '../domain/state.js';
 import type { DeadLetter, StoreEvent } from '../domain/store-port.js';
 import { parseReply } from './define-script.js';
-import { controlDecision } from './read-decision.js';
+import { controlDecision, intervalDecision } from './read-decision.js';
 
 /** An entry of a stream: its id and its fields. */
 const entries = z.array(
@@ -33,16 +33,7 @@ const event = z.discriminatedUnion('kind', [
     stateEpoch: z.coerce.number(),
     size: z.coerce.number(),
   }),
-  z.object({
-    id: z.string(),
-    atMs: z.coerce.number(),
-    kind: z.literal('interval'),
-    fromMs: z.coerce.number(),
-    toMs: z.coerce.number(),
-    p50Ms: z.coerce.number(),
-    samples: z.coerce.number(),
-    reason: z.enum(['slow', 'fast']),
-  }),
+  intervalDecision.extend({ id: z.string(), atMs: z.coerce.number(), kind: z.literal('interval') }),
   controlDecision.extend({ id: z.string(), atMs: z.coerce.number(), kind: z.literal('control') }),
 ]);
 

@@ -21,6 +21,10 @@ export interface LinkCall {
   readonly deadline: Deadline;
   /** Throws when these servers are not to be used. */
   readonly accept: (servers: readonly ServerInfo[]) => void;
+  /** Whether to carry it out twice is the same as once: by its token, by the id of its batch, or by what it does. */
+  readonly repeatable: boolean;
+  /** Set when an attempt went unanswered: it may have been carried out. */
+  unanswered: boolean;
 }
 
 /** The pause before a call is sent again doubles from one to the other. */
@@ -37,7 +41,7 @@ const MAX_CALLS = 5_000;
  *
  * Each call has a deadline of its own. No setting of ioredis is one: with its defaults a call to a dead server fails
  * after 73 s or never, and a timeout of its own leaves the command to be carried out later. So the clients here fail
- * fast and queue nothing, and a call whose reply was lost is sent again: every script may be, by its token.
+ * fast and queue nothing, and a call whose reply was lost is sent again, where to repeat it does no harm.
  */
 export class RedisLink {
   readonly hub: SignalHub;
@@ -146,16 +150,16 @@ async function untilAnswered<R>(
   name: string,
   client: CommandClient,
   send: () => Promise<R>,
-  { deadline, accept }: LinkCall,
+  call: LinkCall,
 ): Promise<R> {
-  let unanswered = false;
+  const { deadline } = call;
   let last: Error | undefined;
   for (let pauseMs = FIRST_RESEND_DELAY_MS; ; pauseMs = Math.min(MAX_RESEND_DELAY_MS, pauseMs * 2)) {
     let sentAtMs: number | undefined;
     let failure: Error;
     try {
       deadline.signal?.throwIfAborted();
-      accept(await client.ready(deadline));
+      call.accept(await client.ready(deadline));
       sentAtMs = performance.now();
       return await deadline.within(send());
     } catch (error) {
@@ -163,32 +167,45 @@ async function untilAnswered<R>(
       failure = error as Error;
     }
     if (failure === DEADLINE_PASSED) {
-      throw unavailable(name, deadline, unanswered || sentAtMs !== undefined, client.lastError ?? last);
+      call.unanswered ||= sentAtMs !== undefined;
+      throw unavailable(name, call, client.lastError ?? last);
     }
     last = failure;
     const judged = judge(name, failure);
-    if (judged.kind === 'final') throw judged.error;
+    // Its record is gone, and with it what the attempt before may have been answered.
+    if (judged.kind === 'forgotten' && call.unanswered) throw recordLost(name, failure);
+    if (judged.kind === 'final' || judged.kind === 'forgotten') throw judged.error;
     // Full, and the attempt before may have been carried out: only its token can tell, when there is room again.
-    if (judged.kind === 'out_of_memory' && !unanswered) throw new StoreOutOfMemoryError(failure);
-    if (judged.kind === 'unanswered' && sentAtMs !== undefined) unanswered = true;
+    if (judged.kind === 'out_of_memory' && !call.unanswered) throw new StoreOutOfMemoryError(failure);
+    if (judged.kind === 'unanswered' && sentAtMs !== undefined) call.unanswered = true;
+    if (call.unanswered && !call.repeatable) throw notRepeated(name, failure);
     const tookMs = sentAtMs === undefined ? 0 : performance.now() - sentAtMs;
     const attemptMs = Math.max(MIN_ATTEMPT_MS, 2 * tookMs);
     const leftMs = deadline.leftMs - Math.min(attemptMs, deadline.ms / 4);
-    if (leftMs <= 0) throw unavailable(name, deadline, unanswered, failure);
+    if (leftMs <= 0) throw unavailable(name, call, failure);
     await deadline.pause(Math.min(leftMs, pauseMs * (0.5 + Math.random() / 2)), client.closing);
   }
 }
 
 function unavailable(
   name: string,
-  { ms }: Deadline,
-  unanswered: boolean,
+  { deadline, unanswered }: LinkCall,
   cause: Error | undefined,
 ): StoreUnavailableError {
   const text = cause && (cause.message || String((cause as { readonly code?: unknown }).code ?? cause.name));
   const why = text === undefined ? '' : ` (${redactUrl(text)})`;
   const outcome = unanswered ? 'unknown' : 'not_sent';
-  return new StoreUnavailableError(`Redis did not answer ${name} within ${ms} ms${why}.`, { outcome, cause });
+  return new StoreUnavailableError(`Redis did not answer ${name} within ${deadline.ms} ms${why}.`, { outcome, cause });
+}
+
+function notRepeated(name: string, cause: Error): StoreUnavailableError {
+  const message = `The connection to Redis ended before ${name} was answered; it may have been carried out, and is not repeated.`;
+  return new StoreUnavailableError(message, { outcome: 'unknown', cause });
+}
+
+function recordLost(name: string, cause: Error): StoreUnavailableError {
+  const message = `Redis lost the record of a call of ${name} before it had answered.`;
+  return new StoreUnavailableError(message, { outcome: 'unknown', cause });
 }
 
 /** By its hash, and by its text when the server has forgotten it; always alone, never in a pipeline. */

@@ -66,6 +66,8 @@ export class RedisStore implements port.BufferStore {
 
   async push(request: port.PushRequest, call?: port.CallOptions): Promise<port.PushReply> {
     const { durability, memoryHeadroom } = this.#settings;
+    // It takes no room, and has to work on a full Redis too.
+    if (request.items.length === 0) return this.#runOnce(descriptors.resolveScript, request, request.token, call);
     if (memoryHeadroom > 0 && this.#link.memory.share > 1 - memoryHeadroom)
       throw new StoreOutOfMemoryError(nearlyFull(memoryHeadroom));
     if (durability === undefined) return this.#runOnce(descriptors.pushScript, request, request.token, call);
@@ -104,11 +106,11 @@ export class RedisStore implements port.BufferStore {
   }
 
   purge(call?: port.CallOptions): Promise<{ readonly purged: number; readonly vitals: port.Vitals }> {
-    return this.#run(descriptors.purgeScript, undefined, call);
+    return this.#runUnrepeated(descriptors.purgeScript, undefined, call);
   }
 
   repair(call?: port.CallOptions): Promise<port.RepairReply> {
-    return this.#run(descriptors.repairScript, undefined, call);
+    return this.#runUnrepeated(descriptors.repairScript, undefined, call);
   }
 
   snapshot(call?: port.CallOptions): Promise<port.Snapshot> {
@@ -116,7 +118,7 @@ export class RedisStore implements port.BufferStore {
   }
 
   redrive(request: port.RedriveRequest, call?: port.CallOptions): Promise<port.RedriveReply> {
-    return this.#run(descriptors.redriveScript, request, call);
+    return this.#runUnrepeated(descriptors.redriveScript, request, call);
   }
 
   async deadLetters(
@@ -151,7 +153,8 @@ export class RedisStore implements port.BufferStore {
   }
 
   #call({ deadlineMs = this.#settings.deadlineMs, signal }: port.CallOptions = {}): LinkCall {
-    return { deadline: new Deadline(deadlineMs, signal), accept: (servers) => this.#accept(servers) };
+    const accept = (servers: readonly ServerInfo[]) => this.#accept(servers);
+    return { deadline: new Deadline(deadlineMs, signal), accept, repeatable: true, unanswered: false };
   }
 
   /** Once for each connection that is made. */
@@ -191,6 +194,17 @@ export class RedisStore implements port.BufferStore {
     call?: port.CallOptions,
   ): Promise<Reply> {
     return descriptor.decode(await this.#send(descriptor, request, this.#call(call), this.#evaluate));
+  }
+
+  /** What has no token, and would do more, or tell of less, when it is carried out twice. */
+  async #runUnrepeated<Request, Reply>(
+    descriptor: ScriptDescriptor<Request, Reply>,
+    request: Request,
+    call?: port.CallOptions,
+  ): Promise<Reply> {
+    return descriptor.decode(
+      await this.#send(descriptor, request, { ...this.#call(call), repeatable: false }, this.#evaluate),
+    );
   }
 
   async #runOnce<Request, Reply>(
@@ -238,7 +252,7 @@ export class RedisStore implements port.BufferStore {
         if (declaration === undefined || declarations >= MAX_DECLARATIONS) {
           throw new ProtocolError(error.message, { cause: error });
         }
-        await this.#declareAgain(declaration, call);
+        await this.#declareAgain(declaration, { ...call, repeatable: true, unanswered: false });
       }
     }
   }

@@ -41,6 +41,17 @@ const outcomes = z
 
 const record = z.string().transform((text): ItemRecord => decodeRecord(text));
 
+// It may be the answer that a call of another edition recorded, which may have had more to say.
+const pushReply = tagged(['push', 'replayed'], z.tuple([whole, whole, outcomes], z.unknown())).transform(
+  ([tag, vitals, [evicted, retryAfterMs, outcomes]]): PushReply => ({
+    vitals,
+    evicted,
+    retryAfterMs,
+    outcomes,
+    replayed: tag === 'replayed',
+  }),
+);
+
 export const pushScript = defineScript({
   script: scripts.push,
   bufferKeys: true,
@@ -54,16 +65,16 @@ export const pushScript = defineScript({
       ...items.map((item) => encodeOffer(item.id, item.lane, item.payload)),
     ],
   }),
-  // It may be the answer that a call of another edition recorded, which may have had more to say.
-  reply: tagged(['push', 'replayed'], z.tuple([whole, whole, outcomes], z.unknown())).transform(
-    ([tag, vitals, [evicted, retryAfterMs, outcomes]]): PushReply => ({
-      vitals,
-      evicted,
-      retryAfterMs,
-      outcomes,
-      replayed: tag === 'replayed',
-    }),
-  ),
+  reply: pushReply,
+});
+
+export const resolveScript = defineScript({
+  script: scripts.resolve,
+  bufferKeys: true,
+  keys: ['session'],
+  args: ['seq'],
+  encode: ({ token }: Pick<PushRequest, 'token'>) => ({ keys: [`session:${token.session}`], args: [token.seq] }),
+  reply: pushReply,
 });
 
 export const ticketScript = defineScript({
@@ -250,8 +261,11 @@ export const redriveScript = defineScript({
   script: scripts.redrive,
   bufferKeys: true,
   keys: [],
-  args: ['action', 'ids'],
-  encode: ({ action, ids = [] }: RedriveRequest) => ({ keys: [], args: [action, ...ids] }),
+  args: ['action', 'which', 'ids'],
+  encode: ({ action, ids }: RedriveRequest) => ({
+    keys: [],
+    args: ids === undefined ? [action, 'oldest'] : [action, 'named', ...ids],
+  }),
   reply: tagged(['redriven'], z.tuple([whole, whole])).transform(([, vitals, [count, remaining]]) => ({
     vitals,
     count,

@@ -1,4 +1,5 @@
-import { withoutBreaker, withoutEpoch } from '../domain/control/fleet-control.js';
+import { underLimits, withLawAnew, withoutBreaker, withoutEpoch } from '../domain/control/fleet-control.js';
+import { lawRules } from '../domain/control/in-force.js';
 import { controlUnder, withoutSamples } from '../domain/interval-law.js';
 import type { ConfigureReply, ConfigureRequest } from '../domain/store-port.js';
 import type { Step } from './step.js';
@@ -13,9 +14,21 @@ export function configure(step: Step, request: ConfigureRequest): ConfigureReply
     ledger.control = withoutSamples(ledger.control);
     ledger.fleetControl = withoutEpoch(ledger.fleetControl, ledger.batches.leasedCount);
   }
+  followLimits(step, lawRules(config));
   if (!step.config.breaker.enabled) step.follow(withoutBreaker(ledger.fleetControl, step.scene, step.nowMs));
   enforceConfig(step);
   return reply;
+}
+
+/** What the control has learnt under the options before. */
+function followLimits({ ledger, config, nowMs }: Step, ruled: boolean): void {
+  const { elastic: before } = ledger.fleetControl;
+  const inFlight = ledger.batches.leasedCount;
+  const rules = lawRules(config);
+  if (rules && !ruled) ledger.fleetControl = withLawAnew(ledger.fleetControl, nowMs, inFlight, config);
+  ledger.fleetControl = underLimits(ledger.fleetControl, nowMs, inFlight, config);
+  const { elastic } = ledger.fleetControl;
+  if (rules && elastic !== before) ledger.control = { ...ledger.control, intervalMs: elastic.intervalMs };
 }
 
 /** To be called when an option in force has changed, the first declaration included. */

@@ -20,6 +20,7 @@ function rewind(ledger: Ledger, ms: number): void {
   ledger.lastTakeAtMs = back(ledger.lastTakeAtMs);
   ledger.drainUntilMs = back(ledger.drainUntilMs);
   ledger.drainRate = { ...ledger.drainRate, sinceMs: back(ledger.drainRate.sinceMs) };
+  ledger.intakeRate = { ...ledger.intakeRate, sinceMs: back(ledger.intakeRate.sinceMs) };
   ledger.control = { ...ledger.control, epochStartMs: back(ledger.control.epochStartMs) };
   ledger.fleetControl = movedBack(ledger.fleetControl, ms);
 }

@@ -21,7 +21,7 @@ function renew(step: Step, ids: readonly string[]): TicketReply {
 
 function cancel(step: Step, { token, ids, reason }: Extract<TicketRequest, { action: 'cancel' }>): TicketReply {
   const { sessions, line, tally } = step.ledger;
-  const recorded = sessions.recall('ticket', token);
+  const recorded = sessions.recall('ticket', token, false);
   if (recorded !== undefined) return recorded;
   step.raise();
   step.endDrainIfOver();

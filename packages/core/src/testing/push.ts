@@ -30,11 +30,11 @@ interface PushCall {
   expirable: number;
 }
 
-/** Offers the items of a chunk one by one; without items it only fixes that the token has no other answer. */
+/** Offers the items of a chunk one by one; without items it opens the session, or fixes the answer to the token. */
 export function push(step: Step, { token, items }: PushRequest): PushReply {
   const { sessions } = step.ledger;
   if (items.length > MAX_CHUNK_ITEMS) throw new ProtocolError(`A chunk has at most ${MAX_CHUNK_ITEMS} items.`);
-  const recorded = sessions.recall('push', token);
+  const recorded = sessions.recall('push', token, items.length === 0);
   if (recorded !== undefined) return { ...recorded, replayed: true };
   if (items.length > 0) step.raise();
   step.endDrainIfOver();

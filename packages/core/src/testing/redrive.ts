@@ -5,6 +5,8 @@ import { fillOf } from './ledger.js';
 import type { Step } from './step.js';
 
 const MAX_LETTERS = 1_000;
+/** Of payload, in one redrive. */
+const MAX_BYTES = 1_048_576;
 
 /** Puts dead letters back, or deletes them. */
 export function redrive(step: Step, { action, ids }: RedriveRequest): RedriveReply {
@@ -12,8 +14,12 @@ export function redrive(step: Step, { action, ids }: RedriveRequest): RedriveRep
   step.raise();
   step.endDrainIfOver();
   let count = 0;
+  let bytes = 0;
   for (const letter of chosen(step, ids)) {
-    if (action === 'redrive' && !putBack(step, letter)) break;
+    if (action === 'redrive') {
+      if (bytes >= MAX_BYTES || !putBack(step, letter)) break;
+      bytes += letter.stored.bytes;
+    }
     shelf.remove(letter.letter.id);
     count++;
   }

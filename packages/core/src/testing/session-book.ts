@@ -22,15 +22,16 @@ export class SessionBook {
   readonly #records = new Map<string, SessionRecord>();
 
   /**
-   * The recorded answer of a call that was carried out; `undefined` when it is to be carried out now.
+   * The recorded answer of a call that was carried out; `undefined` when it is to be carried out now. Without a record only
+   * a first call that `opens` is: one that does no harm when it is repeated, for the record may have been forgotten.
    *
    * @throws StaleTokenError, TokenExpiredError
    */
-  recall<K extends keyof RecordedReplies>(kind: K, token: StoreToken): RecordedReplies[K] | undefined {
+  recall<K extends keyof RecordedReplies>(kind: K, token: StoreToken, opens: boolean): RecordedReplies[K] | undefined {
     const record = this.#records.get(token.session);
     if (record === undefined) {
-      if (token.seq > 1) throw new TokenExpiredError(token);
-      return undefined;
+      if (opens && token.seq === 1) return undefined;
+      throw new TokenExpiredError(token);
     }
     if (token.seq > record.seq) return undefined;
     if (token.seq < record.seq) throw new StaleTokenError(token);

@@ -28,7 +28,7 @@ export function settle(step: Step, request: SettleRequest): SettleReply {
 
 function settleOnce(step: Step, request: SettleRequest): SettledPart {
   const { sessions, batches, tally } = step.ledger;
-  const recorded = sessions.recall('settle', request.token);
+  const recorded = sessions.recall('settle', request.token, true);
   if (recorded !== undefined) return recorded;
   const batch = batches.leased(request.batchId);
   refuseUnsound(batch, request.settlement);
@@ -46,6 +46,7 @@ function settleBatch(step: Step, batch: LeasedBatch, request: SettleRequest): Om
   const { settlement, jitter, retryAfterMs = 0 } = request;
   const { tally } = step.ledger;
   step.raise();
+  const fullBatchWaited = step.fullBatchWaits;
   const context = { attempts: batch.attempts + 1, jitter, draining: step.draining, minDelayMs: retryAfterMs };
   const failure = {
     delayMs: retryDelayMs(step.config.backoff, context),
@@ -56,7 +57,7 @@ function settleBatch(step: Step, batch: LeasedBatch, request: SettleRequest): Om
   tally.batchesSettled++;
   step.letOut(flushed + dead);
   step.followFill();
-  tellControl(step, batch, request, flushed);
+  tellControl(step, batch, request, { flushed, fullBatchWaited });
   const { delayMs } = failure;
   return { kind: 'settled', flushed, retried, dead, retryAfterMs: retried > 0 ? delayMs : 0 };
 }
@@ -149,7 +150,12 @@ function settleItems(step: Step, batch: LeasedBatch, { items }: ItemsSettlement,
 }
 
 /** The control loop hears of every flush; a batch that was not tried says nothing about the downstream. */
-function tellControl(step: Step, batch: LeasedBatch, request: SettleRequest, flushed: number): void {
+function tellControl(
+  step: Step,
+  batch: LeasedBatch,
+  request: SettleRequest,
+  { flushed, fullBatchWaited }: { readonly flushed: number; readonly fullBatchWaited: boolean },
+): void {
   const { ledger } = step;
   const { settlement, jitter, retryAfterMs = 0 } = request;
   const latencyMs = countedLatencyMs(request.latencyMs);
@@ -159,7 +165,8 @@ function tellControl(step: Step, batch: LeasedBatch, request: SettleRequest, flu
   }
   followInterval(step, request.latencyMs, latencyMs);
   if (retryAfterMs > 0) ledger.tally.batchesThrottled++;
-  step.observeFlush(batch, { outcome: outcomeOf(settlement, flushed, retryAfterMs), latencyMs, retryAfterMs }, jitter);
+  const outcome = outcomeOf(settlement, flushed, retryAfterMs);
+  step.observeFlush(batch, { outcome, latencyMs, retryAfterMs, fullBatchWaited }, jitter);
 }
 
 /** A flush that failed in part shows a downstream that works. */
@@ -172,9 +179,9 @@ function followInterval(step: Step, reportedMs: number, latencyMs: number): void
   const { ledger, config, nowMs } = step;
   ledger.lastFlushLatencyMs = reportedMs;
   if (config.control.algorithm !== 'interval') return;
-  const { control, change } = observeLatency(ledger.control, latencyMs, nowMs, config);
+  const { control, decision } = observeLatency(ledger.control, latencyMs, nowMs, config);
   ledger.control = control;
-  if (change !== undefined) step.logInterval(change);
+  if (decision !== undefined) step.tellInterval(decision);
 }
 
 /** One outcome per item is needed; and of a batch of which all was acked there is nothing to fail or give back. */

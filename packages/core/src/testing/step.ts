@@ -1,10 +1,11 @@
 import { slotsToGrant } from '../domain/admission.js';
 import type { BackpressureConfig } from '../domain/config.js';
 import { awaits } from '../domain/control/breaker.js';
-import { afterFlush, type FleetReport, type Told } from '../domain/control/fleet-control.js';
+import { afterFlush, type FleetReport, type Scene, type Told } from '../domain/control/fleet-control.js';
+import { fullBatchWaits, type Waiting } from '../domain/control/full-batch.js';
 import { batchSizeInForce, lawRules } from '../domain/control/in-force.js';
 import { countFlow } from '../domain/flow-rate.js';
-import type { IntervalChange } from '../domain/interval-law.js';
+import type { IntervalDecision } from '../domain/interval-law.js';
 import type { Lane } from '../domain/lane.js';
 import { type BackpressureState, nextState, stateAt } from '../domain/state.js';
 import type { Signal, Vitals } from '../domain/store-port.js';
@@ -24,7 +25,7 @@ export class Step {
   readonly ledger: Ledger;
   readonly nowMs: number;
   readonly signals: Signal[] = [];
-  readonly #readyBefore: number;
+  readonly #waitingBefore: Waiting;
   #raised = false;
   #roomGiven = false;
   #pruned = false;
@@ -34,7 +35,7 @@ export class Step {
   constructor(ledger: Ledger, nowMs: number) {
     this.ledger = ledger;
     this.nowMs = nowMs;
-    this.#readyBefore = ledger.ready.count;
+    this.#waitingBefore = waitingIn(ledger);
   }
 
   get config(): BackpressureConfig {
@@ -43,6 +44,11 @@ export class Step {
 
   get draining(): boolean {
     return this.ledger.state === 'draining';
+  }
+
+  /** Whether what waits is a full batch by now. */
+  get fullBatchWaits(): boolean {
+    return this.#isFull(waitingIn(this.ledger));
   }
 
   /** This call changes something: its revision rises, once. */
@@ -83,7 +89,7 @@ export class Step {
   /** What became of a batch; what the control loop decides is in force at once. */
   observeFlush(
     batch: LeasedBatch,
-    report: Pick<FleetReport, 'outcome' | 'latencyMs' | 'retryAfterMs'>,
+    report: Pick<FleetReport, 'outcome' | 'latencyMs' | 'retryAfterMs' | 'fullBatchWaited'>,
     jitter: number,
   ) {
     const { ledger, config, nowMs } = this;
@@ -92,8 +98,6 @@ export class Step {
       takenAtMs: batch.takenAtMs,
       probe: this.isAwaited(batch),
       ...this.scene,
-      state: ledger.state,
-      slots: ledger.fleet.slots,
     };
     const before = ledger.fleetControl.elastic;
     this.follow(afterFlush(ledger.fleetControl, full, { nowMs, jitter }, config));
@@ -111,12 +115,14 @@ export class Step {
   }
 
   /** What of the buffer a decision tells. */
-  get scene() {
-    return { ready: this.ledger.ready.count, inFlight: this.ledger.batches.leasedCount };
+  get scene(): Scene {
+    const { ready, batches, fleet, state } = this.ledger;
+    return { ready: ready.count, inFlight: batches.leasedCount, state, slots: fleet.slots };
   }
 
-  logInterval(change: IntervalChange): void {
-    this.ledger.log.append({ id: this.#eventId(), atMs: this.nowMs, kind: 'interval', ...change });
+  tellInterval(decision: IntervalDecision): void {
+    this.ledger.log.append({ id: this.#eventId(), atMs: this.nowMs, kind: 'interval', ...decision });
+    this.signals.push({ kind: 'control', decision });
   }
 
   /** DRAINING ends at size 0, or at its end time even if its caller has died. */
@@ -189,13 +195,14 @@ export class Step {
 
   /** Ends the call: tells those who wait what it means for them. */
   finish(): void {
-    const { ready } = this.ledger;
-    const batchSize = batchSizeInForce(this.config, this.ledger.fleetControl.elastic);
-    const before = this.#readyBefore;
-    if ((before === 0 && ready.count > 0) || (before < batchSize && ready.count >= batchSize)) {
-      this.signals.push({ kind: 'ready' });
-    }
+    const before = this.#waitingBefore;
+    const anything = before.ready === 0 && this.ledger.ready.count > 0;
+    if (anything || (this.fullBatchWaits && !this.#isFull(before))) this.signals.push({ kind: 'ready' });
     this.#grantRoom();
+  }
+
+  #isFull(waiting: Waiting): boolean {
+    return fullBatchWaits(waiting, batchSizeInForce(this.config, this.ledger.fleetControl.elastic));
   }
 
   /** Wakes as many of those in line as there is room for, and nobody twice for the same room. */
@@ -213,4 +220,8 @@ export class Step {
     this.raise();
     return callId(this.ledger.revision, this.#events++);
   }
+}
+
+function waitingIn({ ready, state }: Ledger): Waiting {
+  return { ready: ready.count, readyBytes: ready.bytes, state };
 }

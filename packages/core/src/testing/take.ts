@@ -1,5 +1,6 @@
 import { afterTake, takeVerdict } from '../domain/control/fleet-control.js';
-import { batchSizeInForce, permitsInForce } from '../domain/control/in-force.js';
+import { MAX_BATCH_BYTES } from '../domain/control/full-batch.js';
+import { batchSizeInForce, intervalRules, permitsInForce } from '../domain/control/in-force.js';
 import { LANES, leadingLane } from '../domain/lane.js';
 import type { NoBatchReason, TakenBatch, TakeReply, TakeRequest } from '../domain/store-port.js';
 import type { Batch, LeasedBatch } from './batch-table.js';
@@ -15,7 +16,6 @@ type Taken =
 
 const MAX_SWEPT = 16;
 const MAX_EXPIRED_PER_TAKE = 1_000;
-const MAX_BATCH_BYTES = 1_048_576;
 /** Of a decision for which no caller gave a jitter. */
 const MIDDLE_JITTER = 0.5;
 /** Ask again at the latest after this: whatever was overlooked costs no more than a second. */
@@ -47,8 +47,10 @@ function sweepLostLeases(step: Step): void {
     if (lost === undefined) break;
     step.raise();
     tally.leasesLost++;
-    if (step.isAwaited(lost))
-      step.observeFlush(lost, { outcome: 'lost', latencyMs: 0, retryAfterMs: 0 }, MIDDLE_JITTER);
+    if (step.isAwaited(lost)) {
+      const fullBatchWaited = step.fullBatchWaits;
+      step.observeFlush(lost, { outcome: 'lost', latencyMs: 0, retryAfterMs: 0, fullBatchWaited }, MIDDLE_JITTER);
+    }
     step.letOut(failBatch(step, lost, 'lease lost', 0, lost.attempts > 0 ? 'suspect' : undefined).dead);
     step.followFill();
   }
@@ -95,19 +97,20 @@ function dropExpired(step: Step): boolean {
 
 /** The law spaces the takes of the whole fleet evenly: each slot pauses for the interval. */
 function pauseLeftMs({ ledger, config, nowMs }: Step): number {
-  if (config.control.algorithm !== 'interval') return 0;
+  if (!intervalRules(config)) return 0;
   return ledger.lastTakeAtMs + ledger.control.intervalMs / Math.max(1, ledger.fleet.slots) - nowMs;
 }
 
 /**
- * Where permits pace, a partial batch waits for company, but not while an operator waits for the buffer to be empty; and
- * where some may be too old, all wait for the next calls to drop the rest of those.
+ * Where no interval paces, a partial batch waits for company, but not while an operator waits for the buffer to be empty;
+ * and where some may be too old, all wait for the next calls to drop the rest of those.
  */
-function lingerLeftMs({ ledger, config, nowMs, draining }: Step, mayBeOld: boolean): number {
+function lingerLeftMs({ ledger, config, nowMs, draining, fullBatchWaits }: Step, mayBeOld: boolean): number {
   if (mayBeOld) return 1;
-  const full = ledger.ready.count >= batchSizeInForce(config, ledger.fleetControl.elastic);
-  if (config.control.algorithm === 'interval' || draining || full) return 0;
-  return (ledger.ready.oldestAtMs() ?? nowMs) + config.minFlushIntervalMs - nowMs;
+  if (intervalRules(config) || draining || fullBatchWaits) return 0;
+  const ageMs = nowMs - (ledger.ready.oldestAtMs() ?? nowMs);
+  // From the future is what was admitted before the clock went back.
+  return ageMs < 0 ? 0 : config.minFlushIntervalMs - ageMs;
 }
 
 /** Fresh items: the lane whose turn it is, then the others, highest first. */

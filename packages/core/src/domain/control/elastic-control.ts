@@ -51,7 +51,7 @@ export interface EpochObservation {
   readonly failures: number;
   /** Answered with a pause, whatever else. */
   readonly throttled: number;
-  /** Those that left a full batch waiting. */
+  /** Those that let a full batch wait. */
   readonly backlogged: number;
   /** Flushes that succeeded, per second. */
   readonly flushesPerSecond: number;
@@ -72,6 +72,7 @@ export type ElasticLimits = Pick<
   | 'targetLatencyMs'
   | 'maxConcurrentFlushes'
   | 'flushTimeoutMs'
+  | 'control'
 >;
 
 /** Why a decision is what it is. `retry_after`: none was made, the downstream asked for a pause or that was ended. */

@@ -61,6 +61,13 @@ export function recovering(control: ElasticControl): ElasticControl {
   return { ...disarmed(control), permits: Math.max(1, control.permits / 2), rising: 0, testAge: 0 };
 }
 
+/** Under changed limits: a batch that is outside of them is resized, and a cut of the one before is not judged any more. */
+export function withinLimits(control: ElasticControl, limits: ElasticLimits): ElasticControl {
+  const largest = limits.maxBatchSize ?? limits.batchSize;
+  const batchSize = Math.max(limits.batchSize, Math.min(largest, control.batchSize));
+  return batchSize === control.batchSize ? control : disarmed(resized(control, batchSize));
+}
+
 function step(control: ElasticControl, view: EpochView): Step {
   if (view.seen.throttled > THROTTLED_SHARE * view.seen.batches)
     return throttled(view.known ? withBaseline(control, view) : control, view);

@@ -47,7 +47,8 @@ interface Verdict {
 /** Judges a cut by what followed: e = −ln(L_now / L_before) / ln(C_before / C_now). */
 export function judge(control: ElasticControl, view: EpochView): Verdict {
   if (control.testPermits === 0) return { control };
-  if (view.atOnce >= control.testPermits || control.testAge > LONGEST_TEST) return { control: disarmed(control) };
+  const over = view.observed || view.atOnce >= control.testPermits || control.testAge > LONGEST_TEST;
+  if (over) return { control: disarmed(control) };
   const ratio = Math.log(control.testPermits / view.atOnce);
   if (!view.known || ratio < SMALLEST_CUT) return { control };
   const rise = Math.log(view.latencyMs / control.testLatencyMs);

@@ -9,9 +9,11 @@ export interface EpochView {
   readonly latencyMs: number;
   /** Of the logarithm of that latency. */
   readonly variance: number;
+  /** Nobody follows the permits, so no cut has an effect. */
+  readonly observed: boolean;
   /** Batches that were in flight at once, as far as permitted now. */
   readonly atOnce: number;
-  /** Most batches left a full one waiting: more could have been flushed. */
+  /** Most batches let a full one wait: more could have been flushed. */
   readonly backlogged: boolean;
   /** Every permit was in use. */
   readonly permitBound: boolean;
@@ -28,13 +30,16 @@ const SMALLEST_VARIANCE = 0.0004;
 export const MEDIAN_FACTOR = 1.5625;
 
 export function viewOf(control: ElasticControl, seen: EpochObservation, limits: ElasticLimits): EpochView {
+  const observed = limits.control.mode === 'observe';
+  const permitted = observed ? seen.maxInFlight : Math.floor(control.permits);
   return {
     seen,
     limits,
     known: seen.samples >= FEWEST_SAMPLES,
     latencyMs: seen.latencyMs,
     variance: medianVariance(seen),
-    atOnce: Math.max(1, Math.min(Math.floor(control.permits), seen.maxInFlight)),
+    observed,
+    atOnce: Math.max(1, Math.min(permitted, seen.maxInFlight)),
     backlogged: seen.backlogged > 0.5 * seen.batches,
     permitBound: seen.maxInFlight >= Math.floor(control.permits),
     errors: seen.failures / seen.batches,

@@ -26,7 +26,7 @@ export interface ControlEpoch {
   readonly failures: number;
   /** Those that the downstream answered with a pause (`Retry-After`), also where it took a part or all. */
   readonly throttled: number;
-  /** Those that left a full batch waiting. */
+  /** Those that let a full batch wait. */
   readonly backlogged: number;
   /** Most batches in flight at once. */
   readonly maxInFlight: number;
@@ -41,8 +41,8 @@ export interface FlushReport {
   /** The pause that the downstream asked for, else 0. */
   readonly retryAfterMs: number;
   readonly takenAtMs: number;
-  /** Items that wait, after it. */
-  readonly ready: number;
+  /** Whether a full batch waited while it was under way, see `fullBatchWaits`. */
+  readonly fullBatchWaited: boolean;
 }
 
 /** A decision must be able to show in the latency before the next one. */
@@ -79,8 +79,8 @@ export function withTake(epoch: ControlEpoch, inFlight: number): ControlEpoch {
  * The epoch after a flush was settled at `nowMs`. One that was taken before the epoch ran under other permits: it counts
  * as throughput only. A latency that is no duration counts as a batch, not as a sample.
  */
-export function withFlush(epoch: ControlEpoch, report: FlushReport, batchSize: number, nowMs: number): ControlEpoch {
-  const { outcome, takenAtMs, ready } = report;
+export function withFlush(epoch: ControlEpoch, report: FlushReport, nowMs: number): ControlEpoch {
+  const { outcome, takenAtMs, fullBatchWaited } = report;
   const startMs = epoch.startMs === 0 ? nowMs : epoch.startMs;
   const flushed = epoch.flushed + (outcome === 'flushed' ? 1 : 0);
   if (takenAtMs < epoch.startMs) return { ...epoch, startMs, flushed };
@@ -92,7 +92,7 @@ export function withFlush(epoch: ControlEpoch, report: FlushReport, batchSize: n
     batches: epoch.batches + 1,
     failures: epoch.failures + (outcome === 'failed' || outcome === 'lost' ? 1 : 0),
     throttled: epoch.throttled + (report.retryAfterMs > 0 ? 1 : 0),
-    backlogged: epoch.backlogged + (ready >= batchSize ? 1 : 0),
+    backlogged: epoch.backlogged + (fullBatchWaited ? 1 : 0),
     maxInFlight: epoch.maxInFlight,
   };
 }
@@ -109,13 +109,14 @@ function enough(elapsedMs: number, wantedSamples: number): number {
   return elapsedMs < LONGEST_EPOCH_MS ? Math.min(wantedSamples, FEWER_SAMPLES) : FEWEST_SAMPLES;
 }
 
-/** What the law is told of an epoch that is over. */
+/** What the law is told of an epoch that is over, and everybody of one that the breaker ended. */
 export function observationOf(
   epoch: ControlEpoch,
   now: { readonly ready: number; readonly state: BackpressureState; readonly slots: number },
   nowMs: number,
 ): EpochObservation {
   const { latencies, batches, failures, throttled, backlogged, maxInFlight } = epoch;
+  const elapsedMs = nowMs - epoch.startMs;
   return {
     latencyMs: quantileMs(latencies, 0.5),
     spread: spreadOf(latencies),
@@ -124,7 +125,7 @@ export function observationOf(
     failures,
     throttled,
     backlogged,
-    flushesPerSecond: (epoch.flushed * 1_000) / (nowMs - epoch.startMs),
+    flushesPerSecond: elapsedMs > 0 ? (epoch.flushed * 1_000) / elapsedMs : 0,
     maxInFlight,
     ready: now.ready,
     state: now.state,

@@ -1,10 +1,9 @@
-import type { BackpressureConfig } from '../config.js';
 import type { BackpressureState } from '../state.js';
 import type { Breaker, BreakerLimits } from './breaker.js';
 import * as circuit from './breaker.js';
-import type { ControlDecision, ControlReason } from './control-decision.js';
-import { type ElasticControl, type ElasticLimits, initialElastic } from './elastic-control.js';
-import { decide, recovering } from './elastic-law.js';
+import { type ControlDecision, type ControlReason, decisionOf } from './control-decision.js';
+import { type ElasticControl, type ElasticLimits, type EpochObservation, initialElastic } from './elastic-control.js';
+import { decide, recovering, withinLimits } from './elastic-law.js';
 import {
   type ControlEpoch,
   epochIsOver,
@@ -14,7 +13,7 @@ import {
   withFlush,
   withTake,
 } from './epoch.js';
-import { nextTakeMs } from './flush-rate-gate.js';
+import { nextTakeMs, rescheduledMs } from './flush-rate-gate.js';
 
 /**
  * What the whole fleet knows about its downstream, in one place: the elastic law with its running epoch, the breaker,
@@ -35,7 +34,6 @@ export interface FleetControl {
 
 /** The options that control reads; a whole `BackpressureConfig` fits. */
 export interface ControlLimits extends ElasticLimits {
-  readonly control: Pick<BackpressureConfig['control'], 'algorithm' | 'mode'>;
   readonly breaker: BreakerLimits & { readonly enabled: boolean };
   /** Takes per second of the whole fleet; no limit when undefined. */
   readonly maxFlushesPerSecond?: number | undefined;
@@ -59,6 +57,8 @@ export interface Take {
 export interface FleetReport extends FlushReport {
   /** The breaker waits for it. */
   readonly probe: boolean;
+  /** Items that wait, after it. */
+  readonly ready: number;
   readonly state: BackpressureState;
   /** Batches in flight, this one no longer. */
   readonly inFlight: number;
@@ -119,20 +119,21 @@ export function released(control: FleetControl, probe: boolean): FleetControl {
 }
 
 /** What of the buffer a decision tells. */
-type Scene = Pick<FleetReport, 'ready' | 'inFlight'>;
+export type Scene = Pick<FleetReport, 'ready' | 'state' | 'slots' | 'inFlight'>;
 
 /** An operator knows better: the pause of the downstream ends, the breaker closes. */
 export function resumed(before: FleetControl, scene: Scene, nowMs: number): Told {
   const told = withoutBreaker({ ...before, holdUntilMs: 0, holdToldMs: 0 }, scene, nowMs);
   if (told.decision !== undefined || before.holdUntilMs <= nowMs) return told;
-  return telling(told.control, before.elastic, 'retry_after', scene, nowMs);
+  return telling(told.control, before.elastic, 'retry_after', observationOf(before.epoch, scene, nowMs), nowMs);
 }
 
 /** A breaker that was switched off holds up nobody any more. */
 export function withoutBreaker(before: FleetControl, scene: Scene, nowMs: number): Told {
   const control = { ...before, breaker: circuit.CLOSED_BREAKER };
   if (before.breaker.phase === 'closed') return { control };
-  return afresh(telling(control, before.elastic, 'breaker', scene, nowMs), scene, nowMs);
+  const seen = observationOf(before.epoch, scene, nowMs);
+  return afresh(telling(control, before.elastic, 'breaker', seen, nowMs), scene, nowMs);
 }
 
 /** The store's clock has gone back by so much, and every time with it; 0 stays none. */
@@ -146,6 +147,29 @@ export function movedBack({ epoch, breaker, ...control }: FleetControl, ms: numb
     holdToldMs: back(control.holdToldMs),
     scheduledTakeMs: back(control.scheduledTakeMs),
   };
+}
+
+/** The law begins to rule: what was seen while nobody followed it, or long ago, has its queue in it. */
+export function withLawAnew(
+  control: FleetControl,
+  nowMs: number,
+  inFlight: number,
+  limits: ElasticLimits,
+): FleetControl {
+  return { ...control, elastic: initialElastic(limits), epoch: newEpoch(nowMs, inFlight) };
+}
+
+/** Options have changed. Where the law's batch is another now, what was seen before says nothing. */
+export function underLimits(
+  control: FleetControl,
+  nowMs: number,
+  inFlight: number,
+  limits: ControlLimits,
+): FleetControl {
+  const elastic = withinLimits(control.elastic, limits);
+  const epoch = elastic === control.elastic ? control.epoch : newEpoch(nowMs, inFlight);
+  const scheduledTakeMs = rescheduledMs(control.scheduledTakeMs, nowMs, limits.maxFlushesPerSecond);
+  return { ...control, elastic, epoch, scheduledTakeMs };
 }
 
 /** Under another algorithm what was seen says nothing. */
@@ -167,7 +191,7 @@ export function afterFlush(
   const control = { elastic, epoch: before.epoch, breaker, holdUntilMs, holdToldMs, scheduledTakeMs };
   if (breaker.phase !== before.breaker.phase) return turned(control, report, nowMs);
   if (breaker.phase !== 'closed' || limits.control.algorithm !== 'elastic') return paused(control, report, nowMs);
-  const epoch = withFlush(control.epoch, report, Math.floor(elastic.batchSize), nowMs);
+  const epoch = withFlush(control.epoch, report, nowMs);
   const counted = { elastic, epoch, breaker, holdUntilMs, holdToldMs, scheduledTakeMs };
   if (epochIsOver(epoch, elastic.wantedSamples, nowMs)) return decided(counted, report, nowMs, limits);
   return paused(counted, report, nowMs);
@@ -190,13 +214,14 @@ function afterBreaker(
 /** The breaker opened or closed. */
 function turned(control: FleetControl, report: FleetReport, nowMs: number): Told {
   const elastic = control.breaker.phase === 'closed' ? recovering(control.elastic) : control.elastic;
-  return afresh(telling(control, elastic, 'breaker', report, nowMs), report, nowMs);
+  const seen = observationOf(control.epoch, report, nowMs);
+  return afresh(telling(control, elastic, 'breaker', seen, nowMs), report, nowMs);
 }
 
 function decided(control: FleetControl, report: FleetReport, nowMs: number, limits: ControlLimits): Told {
   const seen = observationOf(control.epoch, report, nowMs);
   const { control: elastic, reason } = decide(control.elastic, seen, limits);
-  return afresh(telling(control, elastic, reason, report, nowMs), report, nowMs);
+  return afresh(telling(control, elastic, reason, seen, nowMs), report, nowMs);
 }
 
 /** A pause is told when it ends so much later than was told last: once in this time, however short and many they are. */
@@ -204,7 +229,7 @@ const TOLD_AGAIN_MS = 1_000;
 
 function paused(control: FleetControl, report: FleetReport, nowMs: number): Told {
   if (control.holdUntilMs - control.holdToldMs < TOLD_AGAIN_MS) return { control };
-  return telling(control, control.elastic, 'retry_after', report, nowMs);
+  return telling(control, control.elastic, 'retry_after', observationOf(control.epoch, report, nowMs), nowMs);
 }
 
 /** What was seen before says nothing about what comes after. */
@@ -216,25 +241,11 @@ function telling(
   control: FleetControl,
   to: ElasticControl,
   reason: ControlReason,
-  { ready }: Scene,
+  seen: EpochObservation,
   nowMs: number,
 ): Required<Told> {
-  const { elastic: from, epoch, breaker, holdUntilMs } = control;
-  const decision = {
-    reason,
-    fromPermits: from.permits,
-    toPermits: to.permits,
-    intervalMs: to.intervalMs,
-    batchSize: to.batchSize,
-    latencyMs: to.latencyMs,
-    baselineMs: to.baselineMs,
-    samples: epoch.latencies.samples,
-    failures: epoch.failures,
-    throttled: epoch.throttled,
-    inFlight: epoch.maxInFlight,
-    ready,
-    breaker: breaker.phase,
-    holdMs: Math.max(0, holdUntilMs - nowMs),
-  };
+  const { elastic: from, breaker, holdUntilMs } = control;
+  const now = { breaker: breaker.phase, holdMs: Math.max(0, holdUntilMs - nowMs) };
+  const decision = decisionOf(reason, from, to, seen, now);
   return { control: { ...control, elastic: to, holdToldMs: holdUntilMs }, decision };
 }

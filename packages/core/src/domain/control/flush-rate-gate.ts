@@ -1,3 +1,8 @@
+/** The next place under another rate: no later than one place from now. 0 without a rate. */
+export function rescheduledMs(scheduledMs: number, nowMs: number, maxFlushesPerSecond: number | undefined): number {
+  return maxFlushesPerSecond === undefined ? 0 : Math.min(scheduledMs, nowMs + 1_000 / maxFlushesPerSecond);
+}
+
 /**
  * `maxFlushesPerSecond` for the whole fleet: a virtual schedule of one take per 1 / rate (GCRA, ITU-T I.371), with a
  * credit of half a place for takers that come late. In any window that holds a whole number of places there is at most

@@ -9,6 +9,11 @@ export function lawRules({ control }: Pick<BackpressureConfig, 'control'>): bool
   return control.algorithm === 'elastic' && control.mode === 'enforce';
 }
 
+/** Whether takes follow the shared interval. */
+export function intervalRules({ control }: Pick<BackpressureConfig, 'control'>): boolean {
+  return control.algorithm === 'interval' && control.mode === 'enforce';
+}
+
 /** Batches that may be in flight at once. A limit that was lowered since the last decision counts at once. */
 export function permitsInForce(config: InForceConfig, { permits }: Decided): number {
   if (!lawRules(config)) return config.maxConcurrentFlushes;

@@ -37,6 +37,7 @@ local compiled = read_config(config_key)
 local sound = compiled and whole_number(stored.version)
 local version = whole_number(stored.version) or (compiled and compiled.version) or 0
 local algorithm = stored['control.algorithm']
+local ruled = algorithm == 'elastic' and stored['control.mode'] == 'enforce'
 local writes, deletes = {}, {}
 local changed, created = false, false
 
@@ -66,7 +67,8 @@ end
 -- Names exactly the options that `stored` would put in force; and these, for who has not seen them yet.
 local OWN_FIELDS = { version = true, layout = true, compiled = true }
 local function sealed()
-  local options, reply = {}, { 'unchecked' }
+  local options = {}
+  local reply = { 'unchecked' }
   for field in pairs(stored) do
     if not OWN_FIELDS[field] and not string.find(field, ':', 1, true) then options[#options + 1] = field end
   end
@@ -165,6 +167,7 @@ if changed then
     forget_epoch(b, 0)
     redis.call('UNLINK', b.keys.epoch)
   end
+  if version > 1 then follow_limits(b, ruled) end
   if not b.config.breaker_enabled then close_breaker(b) end
   if b.config.algorithm ~= 'interval' and not law_rules(b) then b.intervalMs = 0 end
   b.intervalMs = math.min(b.config.max_interval_ms, math.max(b.config.min_interval_ms, b.intervalMs))

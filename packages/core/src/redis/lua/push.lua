@@ -2,9 +2,9 @@
 --- push - admits, refuses or queues each item of one chunk, in order, as one step.
 -- KEYS[1..13] the keys of the buffer, see include/buffer_keys.lua
 -- KEYS[14] session string the last call of the producer session and its answer
--- ARGV[1] seq of the call in its session
+-- ARGV[1] seq of the call in its session, which resolve.lua has opened: 2 or more
 -- ARGV[2] waits one character per item: n never, e enqueue, h held
--- ARGV[3..] items id (27 characters), lane (h n l), payload
+-- ARGV[3..] items one or more: id (27 characters), lane (h n l), payload
 -- Returns {'push', <vitals>, evicted, retryAfterMs, outcomes}: one character per item:
 --   a accepted, w waiting, f full, s sampled, h shed, d draining, p paused, b too large
 -- Returns {'replayed', ...} the same, for a call that was carried out before
@@ -20,6 +20,7 @@
 --- @include "evict"
 --- @include "retry_after"
 --- @include "vitals"
+--- @include "full_batch"
 --- @include "save_buffer"
 local session_key = KEYS[14]
 local seq = tonumber(ARGV[1])
@@ -40,7 +41,7 @@ end
 local b, refusal = open_buffer()
 if not b then return refusal end
 local recorded
-recorded, refusal = recall(session_key, seq)
+recorded, refusal = recall(session_key, seq, false)
 if refusal then return refusal end
 if recorded then
   recorded[1] = 'replayed'
@@ -154,10 +155,10 @@ local function decide(item, lane, wait)
   return admit(item, lane, bytes)
 end
 
-if #ARGV >= FIRST_ITEM then touch(b) end
+touch(b)
 end_drain_if_over(b)
 local closed = b.state == 'draining' and 'd' or b.intakePaused == 1 and 'p'
-local ready_before = ready_count(b)
+local ready_before, full_before = ready_count(b), full_batch_waits(b)
 local calm_size, calm_bytes = calm_until(b)
 for i = FIRST_ITEM, #ARGV do
   local item = ARGV[i]
@@ -182,8 +183,7 @@ for lane = 1, 3 do write_pending(lane) end
 count(b, 'offered', #outcomes - tally.w)
 count(b, 'accepted', tally.a)
 for outcome, reason in pairs(REASONS) do count(b, 'refused:' .. reason, tally[outcome]) end
-local ready_after = ready_count(b)
-if (ready_before == 0 and ready_after > 0) or (ready_before < c.batch_size and ready_after >= c.batch_size) then
+if (ready_before == 0 and ready_count(b) > 0) or (full_batch_waits(b) and not full_before) then
   publish(b, 'ready')
 end
 save_buffer(b)

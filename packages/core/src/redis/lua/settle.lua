@@ -122,14 +122,14 @@ end
 local SETTLE = { acked = settle_acked, failed = settle_failed, items = settle_items, released = settle_released }
 
 -- A flush that failed in part shows a downstream that works.
-local function tell_control(b, batch, probe, flushed)
+local function tell_control(b, batch, probe, flushed, full_batch_waited)
   if kind == 'released' or not latency_ms then return control_released(b, probe) end
   record_latency(b, latency_ms)
   if retry_after_ms > 0 then count(b, 'batchesThrottled', 1) end
   local outcome = (kind == 'acked' or flushed > 0) and 'flushed' or retry_after_ms > 0 and 'throttled' or 'failed'
   control_flushed(b, {
     outcome = outcome, latencyMs = latency_ms, retryAfterMs = retry_after_ms, takenAtMs = batch.taken_ms, probe = probe,
-    ready = ready_count(b),
+    ready = ready_count(b), fullBatchWaited = full_batch_waited,
   }, jitter)
 end
 
@@ -146,13 +146,13 @@ local function settle(b)
     return append(vitals(b, 'stale'), 0, 0, 0, 0)
   end
   touch(b)
-  local probe = is_awaited(b, batch)
+  local probe, full_batch_waited = is_awaited(b, batch), full_batch_waits(b)
   local flushed, retried, dead = SETTLE[kind](b, batch)
   count(b, 'flushed', flushed)
   count(b, 'batchesSettled', 1)
   if flushed + dead > 0 then add_to_rate(b, flushed + dead) end
   follow_fill(b)
-  tell_control(b, batch, probe, flushed)
+  tell_control(b, batch, probe, flushed, full_batch_waited)
   end_drain_if_over(b)
   local due_in_ms = retried > 0 and delay_of(b)(batch.attempts + 1) or 0
   return append(vitals(b, 'settled'), flushed, retried, dead, due_in_ms)
@@ -180,7 +180,7 @@ local b, refusal = open_buffer()
 if not b then return refusal end
 expect_sound_keys(b)
 local reply
-reply, refusal = recall(session_key, seq)
+reply, refusal = recall(session_key, seq, true)
 if refusal then return refusal end
 local fault = not reply and refusal_of(b)
 if fault then return redis.error_reply('BP_BAD_SETTLEMENT ' .. fault) end

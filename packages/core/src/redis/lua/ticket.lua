@@ -37,7 +37,7 @@ local function renew(b)
 end
 
 local function cancel(b)
-  local recorded, refusal = recall(session_key, seq)
+  local recorded, refusal = recall(session_key, seq, false)
   if refusal then return refusal end
   if recorded then
     recorded[1] = 'replayed'

@@ -1,5 +1,8 @@
 --- @include "latency_buckets"
--- What the fleet has seen since its last decision. Mirrors domain/control/epoch.ts; the histogram is the hash `epoch`.
+-- What the fleet has seen since its last decision. Mirrors domain/control/epoch.ts; the histogram is the hash `epoch`. A
+-- block of its own, since a script has room for 200 local names.
+local new_epoch, count_flush, counts_if_over, observation_of
+do
 local MIN_EPOCH_MS = 1000
 local LONG_EPOCH_MS = 5000
 local FEWER_SAMPLES = 10
@@ -8,7 +11,7 @@ local FEWEST_SAMPLES = 5
 local EPOCH_LATENCIES = 3
 local QUARTILES_APART = 1.349
 
-local function new_epoch(start_ms, in_flight)
+function new_epoch(start_ms, in_flight)
   return {
     startMs = start_ms, samples = 0, flushed = 0, batches = 0, failures = 0, throttled = 0, backlogged = 0,
     maxInFlight = in_flight,
@@ -36,7 +39,7 @@ local function spread_of(counts, samples)
 end
 
 -- One that was taken before the epoch ran under other permits: it counts as throughput only.
-local function count_flush(b, epoch, report, batch_size)
+function count_flush(b, epoch, report)
   local before = epoch.startMs
   if before == 0 then epoch.startMs = b.now end
   if report.outcome == 'flushed' then epoch.flushed = epoch.flushed + 1 end
@@ -49,7 +52,7 @@ local function count_flush(b, epoch, report, batch_size)
   elseif report.outcome ~= 'throttled' then
     epoch.failures = epoch.failures + 1
   end
-  if report.ready >= batch_size then epoch.backlogged = epoch.backlogged + 1 end
+  if report.fullBatchWaited then epoch.backlogged = epoch.backlogged + 1 end
 end
 
 local function enough_batches(elapsed_ms, wanted_samples)
@@ -59,7 +62,7 @@ end
 
 -- The counts of the epoch when it is time for a decision, else nil. What is cheap is asked first. The law is told of the
 -- samples that are there: where somebody else has deleted some, a median of more would be none.
-local function counts_if_over(b, epoch, wanted_samples)
+function counts_if_over(b, epoch, wanted_samples)
   local elapsed_ms = b.now - epoch.startMs
   if epoch.startMs == 0 or elapsed_ms < MIN_EPOCH_MS then return nil end
   if epoch.batches < enough_batches(elapsed_ms, wanted_samples()) then return nil end
@@ -69,11 +72,13 @@ local function counts_if_over(b, epoch, wanted_samples)
   return counts
 end
 
-local function observation_of(b, epoch, counts, report)
+function observation_of(b, epoch, counts, report)
+  local elapsed_ms = b.now - epoch.startMs
   return {
     latencyMs = quantile_ms(counts, epoch.samples, 0.5), spread = spread_of(counts, epoch.samples),
     samples = epoch.samples, batches = epoch.batches, failures = epoch.failures, throttled = epoch.throttled,
-    backlogged = epoch.backlogged, flushesPerSecond = (epoch.flushed * 1000) / (b.now - epoch.startMs),
+    backlogged = epoch.backlogged, flushesPerSecond = elapsed_ms > 0 and epoch.flushed * 1000 / elapsed_ms or 0,
     maxInFlight = epoch.maxInFlight, ready = report.ready, state = b.state, slots = b.slots,
   }
+end
 end

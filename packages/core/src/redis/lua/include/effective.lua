@@ -3,6 +3,10 @@ local function law_rules(b)
   return b.config.algorithm == 'elastic' and b.config.enforced
 end
 
+local function interval_rules(b)
+  return b.config.algorithm == 'interval' and b.config.enforced
+end
+
 local function permits_of(b)
   if not law_rules(b) then return b.config.permits end
   return math.max(1, math.min(b.config.permits, b.permits))

@@ -48,6 +48,11 @@ local function resized(law, batch_size)
   return changed(law, { batchSize = batch_size, baselineMs = (law.baselineMs * batch_size) / law.batchSize })
 end
 
+function elastic.within_limits(law, limits)
+  local batch_size = math.max(limits.batchSize, math.min(limits.maxBatchSize, law.batchSize))
+  return batch_size == law.batchSize and law or disarmed(resized(law, batch_size))
+end
+
 -- Another batch size, or nil.
 local function with_size(law, view, surely)
   local limits, seen = view.limits, view.seen

@@ -36,7 +36,8 @@ end
 -- Returns the law, a reason when nothing else is decided, and whether the latency followed the cut.
 local function judge(law, view)
   if law.testPermits == 0 then return law end
-  if view.atOnce >= law.testPermits or law.testAge > LONGEST_TEST then return disarmed(law) end
+  local over = view.observed or view.atOnce >= law.testPermits or law.testAge > LONGEST_TEST
+  if over then return disarmed(law) end
   local ratio = math.log(law.testPermits / view.atOnce)
   if not view.known or ratio < SMALLEST_CUT then return law end
   local rise = math.log(view.latencyMs / law.testLatencyMs)

@@ -13,9 +13,10 @@ local function median_variance(seen)
 end
 
 local function view_of(law, seen, limits)
+  local permitted = limits.observed and seen.maxInFlight or math.floor(law.permits)
   return {
-    seen = seen, limits = limits, known = seen.samples >= FEWEST_KNOWN_SAMPLES, latencyMs = seen.latencyMs,
-    variance = median_variance(seen), atOnce = math.max(1, math.min(math.floor(law.permits), seen.maxInFlight)),
+    observed = limits.observed, seen = seen, limits = limits, known = seen.samples >= FEWEST_KNOWN_SAMPLES, latencyMs = seen.latencyMs,
+    variance = median_variance(seen), atOnce = math.max(1, math.min(permitted, seen.maxInFlight)),
     backlogged = seen.backlogged > 0.5 * seen.batches, permitBound = seen.maxInFlight >= math.floor(law.permits),
     errors = seen.failures / seen.batches,
   }

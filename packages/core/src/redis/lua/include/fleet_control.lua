@@ -4,6 +4,7 @@
 --- @include "effective"
 --- @include "elastic_law"
 --- @include "flush_rate"
+--- @include "full_batch"
 --- @include "move_state"
 --- @include "unpack_field"
 -- The control loop of the fleet. Mirrors domain/control/fleet-control.ts. The field `control` of the state holds what
@@ -23,7 +24,7 @@ local function elastic_limits(c)
   return {
     batchSize = c.batch_size, maxBatchSize = c.max_batch_size, minFlushIntervalMs = c.min_interval_ms,
     maxFlushIntervalMs = c.max_interval_ms, targetLatencyMs = c.target_latency_ms,
-    maxConcurrentFlushes = c.permits, flushTimeoutMs = c.flush_timeout_ms,
+    maxConcurrentFlushes = c.permits, flushTimeoutMs = c.flush_timeout_ms, observed = not c.enforced,
   }
 end
 
@@ -44,6 +45,17 @@ end
 local function forget_epoch(b, start_ms)
   change_control(b).epoch = new_epoch(start_ms, b.inFlightBatches)
   if b.config.algorithm == 'elastic' then redis.call('UNLINK', b.keys.epoch) end
+end
+
+-- Options have changed. Where the law begins to rule, or its batch is another now, what was seen before says nothing.
+local function follow_limits(b, ruled)
+  local control, rate = change_control(b), b.config.max_flushes_per_second
+  control.scheduledTakeMs = rescheduled_ms(control.scheduledTakeMs, b.now, rate)
+  local limits, before = elastic_limits(b.config), read_law(b)
+  local law = elastic.within_limits(law_rules(b) and not ruled and elastic.initial(limits) or before, limits)
+  if law == before then return end
+  write_law(b, law)
+  forget_epoch(b, b.now)
 end
 
 local function is_awaited(b, batch)
@@ -89,14 +101,15 @@ local function breaker_is_open(b)
   return b.config.enforced and open_control(b).breaker.phase ~= 'closed'
 end
 
-local function tell_decision(b, reason, before, law, ready)
+local function tell_decision(b, reason, before, law, seen)
   local control = b.control
-  local epoch = control.epoch
   local fields = {
     reason = reason, fromPermits = before.permits, toPermits = law.permits, intervalMs = law.intervalMs,
-    batchSize = law.batchSize, latencyMs = law.latencyMs, baselineMs = law.baselineMs, samples = epoch.samples,
-    failures = epoch.failures, throttled = epoch.throttled, inFlight = epoch.maxInFlight, ready = ready,
-    breaker = control.breaker.phase, holdMs = math.max(0, control.holdUntilMs - b.now),
+    fromBatchSize = before.batchSize, batchSize = law.batchSize, latencyMs = law.latencyMs,
+    fromBaselineMs = before.baselineMs, baselineMs = law.baselineMs, spread = seen.spread, samples = seen.samples,
+    batches = seen.batches, failures = seen.failures, throttled = seen.throttled, backlogged = seen.backlogged,
+    flushesPerSecond = seen.flushesPerSecond, inFlight = seen.maxInFlight, ready = seen.ready, state = seen.state,
+    slots = seen.slots, breaker = control.breaker.phase, holdMs = math.max(0, control.holdUntilMs - b.now),
   }
   control.holdToldMs = control.holdUntilMs
   local flat = {}
@@ -108,14 +121,21 @@ local function tell_decision(b, reason, before, law, ready)
   publish(b, 'control ' .. cjson.encode(fields))
 end
 
+-- In the middle of an epoch, with what was seen in it so far. The laws are given where one follows the other.
+local function tell_so_far(b, reason, ready, before, law)
+  local counts, epoch = {}, b.control.epoch
+  if b.config.algorithm == 'elastic' then counts, epoch.samples = read_buckets(b) end
+  before = before or read_law(b)
+  tell_decision(b, reason, before, law or before, observation_of(b, epoch, counts, { ready = ready }))
+end
+
 -- One that was switched off holds up nobody any more. Returns whether that was told.
 local function close_breaker(b)
   local control = change_control(b)
   local turns = control.breaker.phase ~= 'closed'
   control.breaker = circuit.closed(0)
   if not turns then return false end
-  local law = read_law(b)
-  tell_decision(b, 'breaker', law, law, ready_count(b))
+  tell_so_far(b, 'breaker', ready_count(b))
   forget_epoch(b, b.now)
   return true
 end
@@ -125,9 +145,7 @@ local function control_resumed(b)
   local control = change_control(b)
   local held = control.holdUntilMs > b.now
   control.holdUntilMs, control.holdToldMs = 0, 0
-  if close_breaker(b) or not held then return end
-  local law = read_law(b)
-  tell_decision(b, 'retry_after', law, law, ready_count(b))
+  if not close_breaker(b) and held then tell_so_far(b, 'retry_after', ready_count(b)) end
 end
 
 local control_flushed
@@ -137,9 +155,7 @@ local TOLD_AGAIN_MS = 1000
 
 local function tell_pause(b, ready)
   local told_ms = b.control.holdToldMs or 0 -- the edition before did not note it
-  if b.control.holdUntilMs - told_ms < TOLD_AGAIN_MS then return end
-  local law = read_law(b)
-  tell_decision(b, 'retry_after', law, law, ready)
+  if b.control.holdUntilMs - told_ms >= TOLD_AGAIN_MS then tell_so_far(b, 'retry_after', ready) end
 end
 
 local function next_breaker(b, breaker, report, jitter)
@@ -151,13 +167,12 @@ end
 
 -- The breaker opened or closed: what was seen before says nothing about what comes after.
 local function turn_breaker(b, report)
-  local before = read_law(b)
-  local law = before
+  local before, law = read_law(b), nil
   if b.control.breaker.phase == 'closed' then
     law = elastic.recovering(before)
     write_law(b, law)
   end
-  tell_decision(b, 'breaker', before, law, report.ready)
+  tell_so_far(b, 'breaker', report.ready, before, law)
   forget_epoch(b, b.now)
 end
 
@@ -173,13 +188,13 @@ function control_flushed(b, report, jitter)
     law = read_law(b)
     return law.wantedSamples
   end
-  count_flush(b, control.epoch, report, b.batchSize)
+  count_flush(b, control.epoch, report)
   local counts = counts_if_over(b, control.epoch, wanted_samples)
   if not counts then return tell_pause(b, report.ready) end
   local seen = observation_of(b, control.epoch, counts, report)
   local after, reason = elastic.decide(law, seen, elastic_limits(b.config))
   write_law(b, after)
-  tell_decision(b, reason, law, after, report.ready)
+  tell_decision(b, reason, law, after, seen)
   forget_epoch(b, b.now)
 end
 end
@@ -190,5 +205,6 @@ local MIDDLE_JITTER = 0.5
 local function control_lost(b, batch)
   control_flushed(b, {
     outcome = 'lost', latencyMs = 0, retryAfterMs = 0, takenAtMs = batch.taken_ms, probe = true, ready = ready_count(b),
+    fullBatchWaited = full_batch_waits(b),
   }, MIDDLE_JITTER)
 end

@@ -12,6 +12,8 @@ local function rewind(b, ms)
   local due = redis.call('ZRANGE', b.keys.leases, 0, -1, 'WITHSCORES')
   for i = 1, #due, 2 do redis.call('ZADD', b.keys.leases, tonumber(due[i + 1]) - ms, due[i]) end
   rewind_fields(b, { 'lastTakeAtMs', 'rateSinceMs', 'epochStartMs', 'drainUntilMs' }, ms)
+  local intake_since_ms = tonumber(redis.call('HGET', b.keys.state, 'intakeSinceMs') or 0) or 0
+  redis.call('HSET', b.keys.state, 'intakeSinceMs', math.max(0, intake_since_ms - ms))
   b.control = b.control or unpack_field(b, 'control')
   if not b.control then return end
   b.control_changed = true

@@ -21,10 +21,19 @@ local function median(b)
 end
 
 local function next_interval(c, interval_ms, p50_ms)
-  local next_ms = interval_ms
-  if p50_ms > 1.5 * c.target_latency_ms then next_ms = math.max(interval_ms, 1) * 1.5
-  elseif p50_ms < 0.5 * c.target_latency_ms then next_ms = interval_ms * 0.8 end
-  return math.min(c.max_interval_ms, math.max(c.min_interval_ms, next_ms))
+  local next_ms, reason = interval_ms, 'on_target'
+  if p50_ms > 1.5 * c.target_latency_ms then next_ms, reason = math.max(interval_ms, 1) * 1.5, 'slow'
+  elseif p50_ms < 0.5 * c.target_latency_ms then next_ms, reason = interval_ms * 0.8, 'fast' end
+  return math.min(c.max_interval_ms, math.max(c.min_interval_ms, next_ms)), reason
+end
+
+local function tell_interval(b, to_ms, p50_ms, reason)
+  local from_ms, samples = b.intervalMs, b.epochSamples
+  add_event(b, 'kind', 'interval', 'fromMs', decimal(from_ms), 'toMs', decimal(to_ms), 'p50Ms', decimal(p50_ms),
+    'samples', samples, 'reason', reason)
+  publish(b, 'control ' .. cjson.encode({
+    fromMs = from_ms, toMs = to_ms, p50Ms = p50_ms, samples = samples, reason = reason,
+  }))
 end
 
 local function record_latency(b, latency_ms)
@@ -35,11 +44,8 @@ local function record_latency(b, latency_ms)
   b.epochSamples = b.epochSamples + 1
   if b.now - b.epochStartMs < EPOCH_MS then return end
   local p50_ms = median(b)
-  local interval_ms = next_interval(b.config, b.intervalMs, p50_ms)
-  if interval_ms ~= b.intervalMs then
-    add_event(b, 'kind', 'interval', 'fromMs', decimal(b.intervalMs), 'toMs', decimal(interval_ms),
-      'p50Ms', decimal(p50_ms), 'samples', b.epochSamples, 'reason', interval_ms > b.intervalMs and 'slow' or 'fast')
-  end
+  local interval_ms, reason = next_interval(b.config, b.intervalMs, p50_ms)
+  tell_interval(b, interval_ms, p50_ms, reason)
   b.intervalMs = interval_ms
   b.epochStartMs = b.now
   b.epochSamples = 0

@@ -1,10 +1,13 @@
 --- @include "due_retry"
 --- @include "expire_ready"
 --- @include "fleet_control"
+--- @include "full_batch"
 --- @include "sweep_leases"
 --- @include "vitals"
--- Takes a batch under the taker's id: permit, pace, batch and lease in one step.
-local MAX_BATCH_BYTES = 1048576
+-- Takes a batch under the taker's id: permit, pace, batch and lease in one step. A block of its own, since a script has
+-- room for 200 local names.
+local take_batch
+do
 local MAX_EXPIRED_PER_TAKE = 1000
 local PIECE = 50
 local LEADING_LANE = { [0] = 1, 1, 1, 1, 1, 1, 1, 2, 2, 3 }
@@ -109,12 +112,14 @@ end
 -- drops, they go when the next calls have dropped the rest.
 local function ms_to_linger(b, may_be_old)
   if may_be_old then return 1 end
-  if b.config.algorithm == 'interval' or b.state == 'draining' or ready_count(b) >= batch_size_of(b) then return 0 end
-  return math.max(0, oldest_stamp(b) + b.config.min_interval_ms - b.now)
+  if interval_rules(b) or b.state == 'draining' or full_batch_waits(b) then return 0 end
+  local age_ms = b.now - oldest_stamp(b)
+  -- From the future is what was admitted before the clock went back.
+  return age_ms < 0 and 0 or math.max(0, b.config.min_interval_ms - age_ms)
 end
 
 local function ms_to_pace(b)
-  if b.config.algorithm ~= 'interval' then return 0 end
+  if not interval_rules(b) then return 0 end
   return b.lastTakeAtMs + b.intervalMs / math.max(1, b.slots) - b.now
 end
 
@@ -149,7 +154,7 @@ local function lease_out(b, id, choice, verdict)
   return batch_reply(b, batch, records)
 end
 
-local function take_batch(b, id)
+function take_batch(b, id)
   local held = read_batch(b, id)
   if held and held.phase == 'l' then
     write_batch(b, id, held, b.now + held.lease_ms)
@@ -172,4 +177,5 @@ local function take_batch(b, id)
   choice, reason, ms = choose(b, verdict, expirable == 0)
   if not choice then return no_batch(b, reason, ms) end
   return lease_out(b, id, choice, verdict)
+end
 end
