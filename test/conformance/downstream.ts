@@ -2,169 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, expect } from 'vitest';
 import { type OpenStore, type Rig, storeTest } from './rig.js';
 
-const FIXED = { maxBufferSize: 1_000, batchSize: 2, control: { algorithm: 'fixed' } } as const;
-const BREAKER = { minFlushes: 4, failureRatio: 0.5, windowMs: 10_000, cooldownMs: 1_000, maxCooldownMs: 3_000 };
+export const FIXED = { maxBufferSize: 1_000, batchSize: 2, control: { algorithm: 'fixed' } } as const;
 
-/** What the downstream has to say about the pace: the circuit breaker, `Retry-After`, the flush rate, the elastic law. */
+/** What the downstream has to say about the pace: `Retry-After`, the flush rate, the elastic law. */
 export function describeDownstream(open: OpenStore): void {
   const test = storeTest(open);
-
-  describe('the circuit breaker', () => {
-    test('opens when too many flushes fail, lets one probe through, and closes when that succeeds', async ({ rig }) => {
-      await rig.declare({ ...FIXED, breaker: BREAKER });
-      await rig.fill(40);
-      await failFlushes(rig, 4);
-      expect((await rig.snapshot()).control).toMatchObject({ breaker: 'open', breakerOpenUntilMs: expect.any(Number) });
-      // Jitter 0: half of the cooldown.
-      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'breaker', waitMs: 500 });
-      await rig.advance(500);
-      const probe = await rig.takeBatch();
-      expect((await rig.snapshot()).control.breaker).toBe('half_open');
-      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'breaker' });
-      await rig.ack(probe, { latencyMs: 10 });
-      expect((await rig.snapshot()).control.breaker).toBe('closed');
-      await rig.takeBatch();
-      const reasons = (await rig.store.events({ limit: 1_000 })).filter((event) => event.kind === 'control');
-      expect(reasons).toMatchObject([
-        { reason: 'breaker', breaker: 'open' },
-        { reason: 'breaker', breaker: 'closed' },
-      ]);
-    });
-
-    test('doubles its cooldown, up to the largest, each time the probe fails', async ({ rig }) => {
-      await rig.declare({ ...FIXED, breaker: BREAKER });
-      await rig.fill(100);
-      await failFlushes(rig, 4);
-      for (const cooldownMs of [500, 1_000, 1_500, 1_500]) {
-        const { control, nowMs } = await rig.snapshot();
-        expect(control.breakerOpenUntilMs - nowMs).toBe(cooldownMs);
-        await rig.advance(cooldownMs);
-        await rig.fail(await rig.takeBatch(), { latencyMs: 10 });
-      }
-    });
-
-    test('a batch that was under way when it opened fails without an attempt counted, and stays whole', async ({
-      rig,
-    }) => {
-      await rig.declare({ ...FIXED, breaker: BREAKER });
-      await rig.fill(40);
-      const before = await rig.takeBatch();
-      await failFlushes(rig, 4);
-      expect(await rig.fail(before, { latencyMs: 10 })).toMatchObject({ retried: 2, dead: 0 });
-      await rig.store.gate({ action: 'resume' });
-      await rig.advance(60_000);
-      const again = [];
-      for (let taken = await rig.take(); taken.kind === 'batch'; taken = await rig.take()) again.push(taken.batch);
-      const ids = before.items.map(({ id }) => id);
-      const same = again.find(({ items }) => items[0]?.id === ids[0]);
-      expect(same).toMatchObject({ attempts: 0 });
-      expect(same?.items.map(({ id }) => id)).toEqual(ids);
-    });
-
-    test('is probed with fresh items before retries, so that a poisonous batch cannot keep it open', async ({
-      rig,
-    }) => {
-      await rig.declare({ ...FIXED, breaker: BREAKER });
-      const ids = await rig.fill(10);
-      await failFlushes(rig, 4);
-      await rig.advance(5_000);
-      expect((await rig.takeBatch()).items[0]?.id).toBe(ids[8]);
-    });
-
-    test('a probe that is given back or whose lease is lost is followed by another', async ({ rig }) => {
-      await rig.declare({ ...FIXED, breaker: BREAKER });
-      await rig.fill(40);
-      await failFlushes(rig, 4);
-      await rig.advance(500);
-      const probe = await rig.takeBatch();
-      await rig.settle(probe.id, { kind: 'released' });
-      await rig.takeBatch();
-      expect(await rig.take()).toMatchObject({ reason: 'breaker' });
-      await rig.advance(15_000);
-      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'breaker' });
-      expect((await rig.snapshot()).control.breaker).toBe('open');
-      await rig.advance(3_000);
-      await rig.takeBatch();
-    });
-
-    test('a probe whose taker died is followed by another, however many retries are due', async ({ rig }) => {
-      await rig.declare({ ...FIXED, breaker: { ...BREAKER, minFlushes: 20 } });
-      await rig.fill(100);
-      await failFlushes(rig, 20);
-      await rig.advance(3_000);
-      await rig.takeBatch();
-      expect(await rig.snapshot()).toMatchObject({ retryBatches: 40, control: { breaker: 'half_open' } });
-      await rig.advance(15_000);
-      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'breaker' });
-      expect((await rig.snapshot()).control.breaker).toBe('open');
-      await rig.advance(3_000);
-      await rig.takeBatch();
-    });
-
-    test('a partial failure shows a downstream that works; a resume closes it; disabled it never opens', async ({
-      rig,
-    }) => {
-      await rig.declare({ ...FIXED, breaker: BREAKER });
-      await rig.fill(60);
-      for (let i = 0; i < 6; i++) {
-        const batch = await rig.takeBatch();
-        const items = [{ outcome: 'acked' }, { outcome: 'retry', cause: 'no' }] as const;
-        await rig.settle(batch.id, { kind: 'items', items }, { latencyMs: 10 });
-      }
-      expect((await rig.snapshot()).control.breaker).toBe('closed');
-      await failFlushes(rig, 6);
-      expect((await rig.snapshot()).control.breaker).toBe('open');
-      await rig.store.gate({ action: 'resume' });
-      await rig.takeBatch();
-      await rig.patch({ breaker: { ...BREAKER, enabled: false } });
-      await failFlushes(rig, 8);
-      expect((await rig.snapshot()).control.breaker).toBe('closed');
-    });
-
-    test('switched off while it is open, it holds up nobody, and a failure counts again', async ({ rig }) => {
-      await rig.declare({ ...FIXED, breaker: BREAKER });
-      await rig.fill(40);
-      const before = await rig.takeBatch();
-      await failFlushes(rig, 4);
-      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'breaker' });
-      await rig.patch({ breaker: { ...BREAKER, enabled: false } });
-      expect((await rig.snapshot()).control.breaker).toBe('closed');
-      await rig.fail(before, { latencyMs: 10 });
-      await rig.advance(60_000);
-      const attempts = new Map<string | undefined, number>();
-      for (let taken = await rig.take(); taken.kind === 'batch'; taken = await rig.take()) {
-        for (const { id } of taken.batch.items) attempts.set(id, taken.batch.attempts);
-      }
-      expect(before.items.map(({ id }) => attempts.get(id))).toEqual([1, 1]);
-    });
-
-    test('opens without a loss of what the law of the interval has seen', async ({ rig }) => {
-      const control = { algorithm: 'interval', mode: 'observe' } as const;
-      await rig.declare({
-        ...FIXED,
-        control,
-        batchSize: 1,
-        targetLatencyMs: 1,
-        breaker: { ...BREAKER, minFlushes: 2 },
-      });
-      await rig.fill(3);
-      await rig.ack(await rig.takeBatch(), { latencyMs: 1 });
-      await rig.fail(await rig.takeBatch(), { latencyMs: 1 });
-      expect((await rig.snapshot()).control.breaker).toBe('open');
-      await rig.advance(1_000);
-      // The median of 1, 1 and 160 ms is on target; that of 160 alone would be slow.
-      const { vitals } = await rig.ack(await rig.takeBatch(), { latencyMs: 160 });
-      expect(vitals.intervalMs).toBe(0);
-    });
-
-    test('observed, it is open and holds nobody up', async ({ rig }) => {
-      await rig.declare({ ...FIXED, control: { algorithm: 'fixed', mode: 'observe' }, breaker: BREAKER });
-      await rig.fill(40);
-      await failFlushes(rig, 4);
-      expect((await rig.snapshot()).control.breaker).toBe('open');
-      await rig.takeBatch();
-    });
-  });
 
   describe('a pause that the downstream asks for', () => {
     test('holds the whole fleet, and what failed comes back whole without an attempt', async ({ rig }) => {
@@ -193,6 +35,41 @@ export function describeDownstream(open: OpenStore): void {
       expect(await rig.take()).toMatchObject({ reason: 'hold', waitMs: 900 });
       await rig.store.gate({ action: 'resume' });
       await rig.takeBatch();
+    });
+  });
+
+  describe('of a pause the stream and everybody are told', () => {
+    const asks = async (rig: Rig, retryAfterMs: number) =>
+      rig.ack(await rig.takeBatch(), { latencyMs: 5, retryAfterMs });
+
+    test('when it begins, when it gets longer by a second, and when an operator ends it', async ({ rig }) => {
+      await rig.declare(FIXED);
+      await rig.fill(20);
+      await rig.listen();
+      const batches = [await rig.takeBatch(), await rig.takeBatch(), await rig.takeBatch()];
+      const { decision } = await rig.signal('control', () => asks(rig, 700));
+      expect(decision).toMatchObject({ reason: 'retry_after', holdMs: 700, breaker: 'closed', ready: 12 });
+      for (const [i, retryAfterMs] of [100, 1_699, 1_700].entries()) {
+        const batch = batches[i];
+        if (batch !== undefined) await rig.fail(batch, { latencyMs: 5, retryAfterMs });
+      }
+      expect((await rig.decisions()).map(({ holdMs }) => holdMs)).toEqual([700, 1_700]);
+      const resume = () => rig.store.gate({ action: 'resume' });
+      const ended = await rig.signal('control', resume);
+      await resume();
+      const told = await rig.decisions();
+      expect(told).toMatchObject([decision, { holdMs: 1_700 }, ended.decision]);
+      expect(ended.decision).toMatchObject({ reason: 'retry_after', holdMs: 0 });
+    });
+
+    test('once a second, however short they are', async ({ rig }) => {
+      await rig.declare({ ...FIXED, batchSize: 1 });
+      await rig.fill(50);
+      for (let atMs = 0; atMs < 2_000; atMs += 100) {
+        await asks(rig, 100);
+        await rig.advance(100);
+      }
+      expect(await rig.decisions()).toHaveLength(2);
     });
   });
 
@@ -259,18 +136,38 @@ export function describeDownstream(open: OpenStore): void {
       const { vitals, control } = await rig.snapshot();
       expect(vitals.permits).toBeGreaterThan(4);
       expect(control).toMatchObject({ algorithm: 'elastic', latencyMs: expect.closeTo(100, -1.3), breaker: 'closed' });
-      const decisions = (await rig.store.events({ limit: 1_000 })).flatMap((event) =>
-        event.kind === 'control' ? [event] : [],
-      );
-      expect(decisions.length).toBeGreaterThan(2);
-      for (const [i, { atMs }] of decisions.entries()) {
-        expect(atMs - (decisions[i - 1]?.atMs ?? 0)).toBeGreaterThanOrEqual(1_000);
+      const decided = await rig.decisions();
+      expect(decided.length).toBeGreaterThan(2);
+      for (const [i, { atMs }] of decided.entries()) {
+        expect(atMs - (decided[i - 1]?.atMs ?? 0)).toBeGreaterThanOrEqual(1_000);
       }
-      expect(decisions[0]).toMatchObject({ reason: 'slow_start', fromPermits: 1, samples: expect.any(Number) });
+      expect(decided[0]).toMatchObject({ reason: 'slow_start', fromPermits: 1, samples: expect.any(Number) });
       // The pause of each of the 64 slots, so that all of them together use the permits.
-      const { toPermits, latencyMs } = decisions.at(-1) ?? { toPermits: 0, latencyMs: 0 };
+      const { toPermits, latencyMs } = decided.at(-1) ?? { toPermits: 0, latencyMs: 0 };
       expect(vitals.intervalMs).toBeCloseTo(latencyMs * (64 / toPermits - 1), 6);
     });
+
+    for (const items of [
+      [{ outcome: 'acked' }, { outcome: 'retry', cause: '429' }],
+      [{ outcome: 'acked' }, { outcome: 'acked' }],
+    ] as const) {
+      const rest = items[1].outcome;
+      test(`a flush that acked a part counts, and as a pause too if one was asked for: ${rest}`, async ({ rig }) => {
+        await rig.declare({ ...ELASTIC, batchSize: 2 });
+        await rig.fill(1_000);
+        for (let atMs = 0; atMs < 2_000; atMs += 101) {
+          const batch = await rig.takeBatch();
+          await rig.advance(100);
+          const settlement = { kind: 'items', items: items.slice(0, batch.items.length) } as const;
+          await rig.settle(batch.id, settlement, { latencyMs: 100, retryAfterMs: 1 });
+          await rig.advance(1);
+        }
+        const decision = (await rig.decisions()).find(({ reason }) => reason !== 'retry_after');
+        expect(decision).toMatchObject({ reason: 'errors', failures: 0, toPermits: 1 });
+        expect(decision?.throttled).toBe(decision?.samples);
+        expect(decision?.latencyMs).toBeCloseTo(100, -1.3);
+      });
+    }
 
     test('batches grow up to maxBatchSize where more slots are not to be had', async ({ rig }) => {
       await rig.declare({ ...ELASTIC, batchSize: 4, maxBatchSize: 12 });
@@ -291,7 +188,7 @@ export function describeDownstream(open: OpenStore): void {
       await rig.fill(1_000);
       await rig.listen();
       const { decision } = await rig.signal('control', () => flushAll(rig, { latencyMs: 20, forMs: 3_000 }));
-      const [event] = (await rig.store.events({ limit: 1_000 })).filter(({ kind }) => kind === 'control');
+      const [event] = await rig.decisions();
       // A signal has fewer digits than the event.
       assert('toPermits' in decision);
       const close = Object.entries(decision).map(([name, value]) => [
@@ -385,10 +282,6 @@ export function describeDownstream(open: OpenStore): void {
 
 /** Two of these are a full batch. */
 const LARGE = 'x'.repeat(524_288);
-
-async function failFlushes(rig: Rig, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await rig.fail(await rig.takeBatch(), { latencyMs: 10 });
-}
 
 /** A fleet that takes whatever it may, over a downstream that takes the same time for each flush. */
 async function flushAll(rig: Rig, { latencyMs, forMs, slots = Infinity }: FlushAll): Promise<void> {

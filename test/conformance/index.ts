@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import { describeAdmission } from './admission.js';
+import { describeBreaker } from './breaker.js';
 import { describeConfigure } from './configure.js';
 import { describeControl } from './control.js';
 import { describeDeadLetters } from './dead-letters.js';
@@ -8,6 +9,7 @@ import { describeFleet } from './fleet.js';
 import { describeGate } from './gate.js';
 import { describeLeases } from './leases.js';
 import { describeLine } from './line.js';
+import { describeOutage } from './outage.js';
 import { describePace } from './pace.js';
 import { describeRetryAfter } from './retry-after.js';
 import type { OpenStore } from './rig.js';
@@ -32,6 +34,8 @@ export function describeStore(name: string, open: OpenStore): void {
     describeLeases(open);
     describeControl(open);
     describePace(open);
+    describeBreaker(open);
+    describeOutage(open);
     describeDownstream(open);
     describeDeadLetters(open);
     describeGate(open);

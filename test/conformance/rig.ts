@@ -206,6 +206,12 @@ export class Rig {
     return this.store.snapshot();
   }
 
+  /** What the control has told so far, oldest first. */
+  async decisions() {
+    const events = await this.store.events({ limit: 1_000 });
+    return events.flatMap((event) => (event.kind === 'control' ? [event] : []));
+  }
+
   /** The books agree (I2). */
   async check(): Promise<void> {
     assert.deepEqual(ledgerFaults(await this.snapshot()), []);

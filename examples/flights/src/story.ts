@@ -115,6 +115,7 @@ function why({ reason, latencyMs, baselineMs, failures, throttled }: BufferEvent
     case 'batch':
     case 'hold':
     case 'breaker':
+    case 'retry_after':
       return `a flush takes ${takes}`;
     default:
       return reason satisfies never;

@@ -39,8 +39,9 @@ export interface ConsumerEvents {
   /** The lease of a batch ended before it was settled: its items are flushed again, perhaps by another process. */
   'lease:lost': [lost: LostLease];
   /**
-   * The control loop of the fleet has decided: what it saw, what follows, and why. Under `algorithm: 'interval'` an
-   * `IntervalDecision`, which has `toMs` and no permits; the breaker tells a `ControlDecision` there too.
+   * The control loop of the fleet has decided, its breaker has opened or closed, or it is paused: what it saw, what follows,
+   * and why. Under `algorithm: 'interval'` an `IntervalDecision`, which has `toMs` and no permits; what is told of the breaker
+   * and of a pause is a `ControlDecision` there too.
    */
   control: [decision: ControlDecision | IntervalDecision];
   /** The shared flush interval changed. */

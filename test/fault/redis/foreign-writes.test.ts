@@ -135,6 +135,42 @@ describe('R17: somebody deletes a key of ours', () => {
   });
 });
 
+describe('R17: somebody deletes the books of the probe that a half-open breaker waits for', () => {
+  const CALLS = {
+    'and it is settled': async (store: BufferStore) => {
+      const settlement = { kind: 'failed', cause: 'no' } as const;
+      const token = new Session(store).next();
+      await store.settle({ token, batchId: 'probe', settlement, latencyMs: 1, jitter: 0 });
+    },
+    'and the books are repaired': (store: BufferStore) => store.repair(),
+  };
+  const deleted = ['batches', 'leases', 'batch:probe'];
+  const cases = deleted.flatMap((key) => Object.entries(CALLS).map(([next, call]) => ({ key, next, call })));
+
+  it.each(cases)('$key, $next: another one is taken, and closes it', async ({ key, call }) => {
+    const redis = new Redis(inject('operatorUrl'));
+    onTestFinished(() => redis.disconnect());
+    const { store, advance, dispose } = await openVirtualClockStore(inject('redisUrl'));
+    onTestFinished(dispose);
+    const breaker = { minFlushes: 1, cooldownMs: 10, maxCooldownMs: 10 };
+    await declare(store, { batchSize: 2, control: { algorithm: 'fixed' }, breaker });
+    await new Session(store).push(Array.from({ length: 20 }, () => 'x'));
+    const settler = new Session(store);
+    expect(await takeAndSettle(store, settler, 'failed')).toBe(2);
+    await advance(10);
+    expect(await store.take({ batchId: 'probe' })).toMatchObject({ kind: 'batch' });
+    expect(await store.take({ batchId: 'other' })).toMatchObject({ kind: 'none', reason: 'breaker' });
+    await redis.del(`bp:{${store.name}}:${key}`);
+    await call(store);
+    // As long as it holds a lease it is waited for.
+    await advance(15_000);
+    await takeAndSettle(store, settler, 'acked');
+    await advance(10);
+    await takeAndSettle(store, settler, 'acked');
+    expect((await store.snapshot()).control.breaker).toBe('closed');
+  });
+});
+
 describe('R16: a key of ours holds something else', () => {
   it.each(keys.filter((key) => key !== 'session' && key !== 'batch:held 0'))(
     '%s: each call is refused by its name or not concerned, and none is carried out in part',

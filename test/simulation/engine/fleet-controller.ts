@@ -108,6 +108,7 @@ export class FleetController implements Controller {
     this.#control = control;
     if (decision === undefined) return;
     this.#listener?.(decision, nowMs);
+    if (decision.reason === 'retry_after') return;
     if (decision.reason !== 'breaker') {
       this.decisions++;
       if (this.#clock.isOver(nowMs)) this.epochs++;

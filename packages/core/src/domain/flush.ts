@@ -26,7 +26,7 @@ export interface FlushItemMeta {
   readonly id: string;
   /** When it was admitted, by Redis' clock, in ms since 1970. */
   readonly enqueuedAtMs: number;
-  /** Failed flushes so far, lost leases included. */
+  /** Failed flushes so far that count, lost leases included. */
   readonly attempts: number;
   /** How many offered items it stands for; more than 1 only under `sample`. */
   readonly weight: number;

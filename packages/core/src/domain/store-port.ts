@@ -200,7 +200,7 @@ export type NoBatchReason = (typeof NO_BATCH_REASONS)[number];
 export interface TakenBatch {
   readonly id: string;
   readonly items: readonly ItemRecord[];
-  /** Failed flushes so far, lost leases included; 0 for fresh items. */
+  /** Failed flushes so far that count, lost leases included; 0 for fresh items. */
   readonly attempts: number;
   /** The lease ends this long after the store granted it. */
   readonly leaseMs: number;

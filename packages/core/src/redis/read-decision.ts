@@ -28,6 +28,8 @@ export const controlDecision = z.object({
   state: z.enum(BackpressureState),
   slots: z.coerce.number(),
   breaker: z.enum(BREAKER_PHASES),
+  // A process of the edition before does not tell it.
+  holdMs: z.coerce.number().default(0),
 });
 
 /** A decision of the law of the interval. */

@@ -17,7 +17,7 @@ export interface LeasedBatch extends Batch, LeaseTerms {}
 export interface LeaseTerms {
   readonly leaseMs: number;
   readonly takenAtMs: number;
-  /** The circuit breaker waits for what becomes of it. */
+  /** It was taken as the probe of the circuit breaker. */
   readonly probe: boolean;
 }
 

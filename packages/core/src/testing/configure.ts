@@ -15,7 +15,7 @@ export function configure(step: Step, request: ConfigureRequest): ConfigureReply
     ledger.fleetControl = withoutEpoch(ledger.fleetControl, ledger.batches.leasedCount);
   }
   followLimits(step, lawRules(config));
-  if (!step.config.breaker.enabled) ledger.fleetControl = withoutBreaker(ledger.fleetControl);
+  if (!step.config.breaker.enabled) step.follow(withoutBreaker(ledger.fleetControl, step.scene, step.nowMs));
   enforceConfig(step);
   return reply;
 }

@@ -14,6 +14,9 @@ export interface FatalItem {
   readonly cause: string;
 }
 
+/** What a failure is beside a failure: `suspect`, of what kills its takers; `outage`, it counts no attempt. */
+export type Sign = 'suspect' | 'outage' | undefined;
+
 /** The halves of a failed batch; `c` and `d` are those of a suspect. */
 type Half = 'a' | 'b' | 'c' | 'd';
 
@@ -21,25 +24,23 @@ type Half = 'a' | 'b' | 'c' | 'd';
  * A batch failed as a whole. It is halved, so that a poisonous item ends up alone after ⌈log2 n⌉ failures and its
  * neighbours never die with it; only an item that failed alone can die.
  */
-export function failBatch(
-  step: Step,
-  batch: LeasedBatch,
-  cause: string,
-  delayMs: number,
-  suspect = false,
-): FailureCount {
+export function failBatch(step: Step, batch: LeasedBatch, cause: string, delayMs: number, sign?: Sign): FailureCount {
   const { items } = batch;
   const [only, second] = items;
   step.ledger.batches.endLease(batch);
   step.ledger.tally.batchesFailed++;
-  const failed = { ...batch, attempts: batch.attempts + 1 };
-  if (only !== undefined && second === undefined && failed.attempts >= step.config.maxAttempts) {
+  const counts = sign !== 'outage';
+  const failed = { ...batch, attempts: batch.attempts + (counts ? 1 : 0) };
+  const exhausted = counts && failed.attempts >= step.config.maxAttempts;
+  if (exhausted && only !== undefined && second === undefined) {
     buryAll(step, failed, [{ stored: only, cause }]);
     return { retried: 0, dead: 1 };
   }
   const middle = Math.ceil(items.length / 2);
-  retryLater(step, failed, suspect ? 'c' : 'a', items.slice(0, middle), delayMs);
-  if (middle < items.length) retryLater(step, failed, suspect ? 'd' : 'b', items.slice(middle), delayMs);
+  retryLater(step, failed, sign === 'suspect' ? 'c' : 'a', items.slice(0, middle), delayMs);
+  if (middle < items.length) {
+    retryLater(step, failed, sign === 'suspect' ? 'd' : 'b', items.slice(middle), delayMs);
+  }
   return { retried: items.length, dead: 0 };
 }
 

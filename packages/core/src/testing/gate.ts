@@ -15,7 +15,7 @@ export function gate(step: Step, request: GateRequest): Vitals {
     case 'resume':
       ledger.intakePaused = false;
       ledger.flushPaused = false;
-      ledger.fleetControl = resumed(ledger.fleetControl);
+      step.follow(resumed(ledger.fleetControl, step.scene, nowMs));
       step.endDrain();
       break;
     case 'drain':

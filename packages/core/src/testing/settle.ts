@@ -1,4 +1,5 @@
 import { retryDelayMs } from '../domain/backoff.js';
+import { isOutage } from '../domain/control/breaker.js';
 import { type FleetReport, released } from '../domain/control/fleet-control.js';
 import { ProtocolError } from '../domain/errors.js';
 import { observeLatency } from '../domain/interval-law.js';
@@ -49,7 +50,7 @@ function settleBatch(step: Step, batch: LeasedBatch, request: SettleRequest): Om
   const context = { attempts: batch.attempts + 1, jitter, draining: step.draining, minDelayMs: retryAfterMs };
   const failure = {
     delayMs: retryDelayMs(step.config.backoff, context),
-    spared: isSpared(step, batch, retryAfterMs),
+    excuse: excuseOf(step, batch, settlement, retryAfterMs),
   };
   const { flushed, retried, dead } = carryOut(step, batch, settlement, failure);
   tally.flushed += flushed;
@@ -64,14 +65,26 @@ function settleBatch(step: Step, batch: LeasedBatch, request: SettleRequest): Om
 /** How items of a batch fail. */
 interface Failure {
   readonly delayMs: number;
-  /** No attempt is counted, and nothing is halved: the failure says nothing about the items. */
-  readonly spared: boolean;
+  readonly excuse: Excuse;
 }
 
-/** The downstream asked for a pause, or the breaker has opened since the batch was taken. */
-function isSpared({ ledger, config }: Step, { probe }: LeasedBatch, retryAfterMs: number): boolean {
-  const open = config.control.mode === 'enforce' && ledger.fleetControl.breaker.phase !== 'closed';
-  return retryAfterMs > 0 || (open && !probe);
+/**
+ * Why a failure says nothing about the items, so that no attempt is counted. `untried`: the downstream asked for a pause,
+ * or the breaker has opened since the batch was taken; it comes back whole. `outage`: the probe failed as a whole.
+ */
+type Excuse = 'untried' | 'outage' | undefined;
+
+function excuseOf(step: Step, batch: LeasedBatch, settlement: BatchSettlement, retryAfterMs: number): Excuse {
+  const { ledger, config, nowMs } = step;
+  if (retryAfterMs > 0) return 'untried';
+  if (config.control.mode !== 'enforce' || ledger.fleetControl.breaker.phase === 'closed') return undefined;
+  if (!step.isAwaited(batch)) return 'untried';
+  return !tookAny(settlement) && isOutage(batch.firstFailedAtMs, nowMs) ? 'outage' : undefined;
+}
+
+function tookAny(settlement: BatchSettlement): boolean {
+  if (settlement.kind === 'items') return settlement.items.some(({ outcome }) => outcome === 'acked');
+  return settlement.kind === 'failed' && settlement.acked?.includes(true) === true;
 }
 
 /** What became of the items; those of a released batch that were not acked are none of these. */
@@ -107,7 +120,7 @@ function returnRest(step: Step, rest: LeasedBatch, settlement: UnfinishedSettlem
     giveBack(step, rest, step.nowMs);
     return { retried: 0, dead: 0 };
   }
-  if (!failure.spared) return failBatch(step, rest, settlement.cause, failure.delayMs);
+  if (failure.excuse !== 'untried') return failBatch(step, rest, settlement.cause, failure.delayMs, failure.excuse);
   const { tally } = step.ledger;
   giveBack(step, rest, step.nowMs + failure.delayMs);
   tally.batchesFailed++;
@@ -117,8 +130,9 @@ function returnRest(step: Step, rest: LeasedBatch, settlement: UnfinishedSettlem
 
 /** Items that were named in a failure: they go to one retry together, and die when they have been tried enough. */
 function settleItems(step: Step, batch: LeasedBatch, { items }: ItemsSettlement, failure: Failure): Outcome {
-  const attempts = failure.spared ? batch.attempts : batch.attempts + 1;
-  const exhausted = !failure.spared && attempts >= step.config.maxAttempts;
+  const counts = failure.excuse === undefined;
+  const attempts = batch.attempts + (counts ? 1 : 0);
+  const exhausted = counts && attempts >= step.config.maxAttempts;
   const toRetry: StoredItem[] = [];
   const toBury: FatalItem[] = [];
   batch.items.forEach((stored, i) => {
@@ -146,7 +160,7 @@ function tellControl(
   const { settlement, jitter, retryAfterMs = 0 } = request;
   const latencyMs = countedLatencyMs(request.latencyMs);
   if (settlement.kind === 'released' || request.latencyMs === undefined || latencyMs === undefined) {
-    ledger.fleetControl = released(ledger.fleetControl, batch.probe);
+    ledger.fleetControl = released(ledger.fleetControl, step.isAwaited(batch));
     return;
   }
   followInterval(step, request.latencyMs, latencyMs);

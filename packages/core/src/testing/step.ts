@@ -1,6 +1,7 @@
 import { slotsToGrant } from '../domain/admission.js';
 import type { BackpressureConfig } from '../domain/config.js';
-import { afterFlush, type FleetReport } from '../domain/control/fleet-control.js';
+import { awaits } from '../domain/control/breaker.js';
+import { afterFlush, type FleetReport, type Scene, type Told } from '../domain/control/fleet-control.js';
 import { fullBatchWaits, type Waiting } from '../domain/control/full-batch.js';
 import { batchSizeInForce, lawRules } from '../domain/control/in-force.js';
 import { countFlow } from '../domain/flow-rate.js';
@@ -80,6 +81,11 @@ export class Step {
     this.signals.push({ kind: 'state', state: to, stateEpoch });
   }
 
+  /** The circuit breaker waits for what becomes of this batch. */
+  isAwaited(batch: LeasedBatch): boolean {
+    return awaits(this.ledger.fleetControl.breaker, batch);
+  }
+
   /** What became of a batch; what the control loop decides is in force at once. */
   observeFlush(
     batch: LeasedBatch,
@@ -90,18 +96,28 @@ export class Step {
     const full: FleetReport = {
       ...report,
       takenAtMs: batch.takenAtMs,
-      probe: batch.probe,
-      ready: ledger.ready.count,
-      state: ledger.state,
-      inFlight: ledger.batches.leasedCount,
-      slots: ledger.fleet.slots,
+      probe: this.isAwaited(batch),
+      ...this.scene,
     };
-    const { control, decision } = afterFlush(ledger.fleetControl, full, { nowMs, jitter }, config);
+    const before = ledger.fleetControl.elastic;
+    this.follow(afterFlush(ledger.fleetControl, full, { nowMs, jitter }, config));
+    const { elastic } = ledger.fleetControl;
+    if (elastic !== before && lawRules(config)) ledger.control = { ...ledger.control, intervalMs: elastic.intervalMs };
+  }
+
+  /** The control is this from now on, and what there is to tell is told. */
+  follow({ control, decision }: Told): void {
+    const { ledger, nowMs } = this;
     ledger.fleetControl = control;
     if (decision === undefined) return;
-    if (lawRules(config)) ledger.control = { ...ledger.control, intervalMs: decision.intervalMs };
     ledger.log.append({ id: this.#eventId(), atMs: nowMs, kind: 'control', ...decision });
     this.signals.push({ kind: 'control', decision });
+  }
+
+  /** What of the buffer a decision tells. */
+  get scene(): Scene {
+    const { ready, batches, fleet, state } = this.ledger;
+    return { ready: ready.count, inFlight: batches.leasedCount, state, slots: fleet.slots };
   }
 
   tellInterval(decision: IntervalDecision): void {

@@ -47,11 +47,11 @@ function sweepLostLeases(step: Step): void {
     if (lost === undefined) break;
     step.raise();
     tally.leasesLost++;
-    if (lost.probe) {
+    if (step.isAwaited(lost)) {
       const fullBatchWaited = step.fullBatchWaits;
       step.observeFlush(lost, { outcome: 'lost', latencyMs: 0, retryAfterMs: 0, fullBatchWaited }, MIDDLE_JITTER);
     }
-    step.letOut(failBatch(step, lost, 'lease lost', 0, lost.attempts > 0).dead);
+    step.letOut(failBatch(step, lost, 'lease lost', 0, lost.attempts > 0 ? 'suspect' : undefined).dead);
     step.followFill();
   }
 }

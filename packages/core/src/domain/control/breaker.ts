@@ -66,6 +66,24 @@ export function probing(breaker: Breaker): Breaker {
   return { ...breaker, phase: 'half_open' };
 }
 
+/**
+ * Whether the breaker waits for what becomes of this batch. One that was a probe before somebody closed the breaker is none
+ * any more, also when it has opened again since.
+ */
+export function awaits(breaker: Breaker, batch: { readonly probe: boolean; readonly takenAtMs: number }): boolean {
+  return breaker.phase === 'half_open' && batch.probe && batch.takenAtMs >= breaker.openUntilMs;
+}
+
+const LONGEST_OUTAGE_MS = 86_400_000;
+
+/**
+ * Whether a probe that failed as a whole is taken for a sign of the outage. It looks the same when the probe is the trouble;
+ * so what has failed for a day is to blame for it, and can't be probed for ever.
+ */
+export function isOutage(firstFailedAtMs: number, nowMs: number): boolean {
+  return firstFailedAtMs === 0 || nowMs - firstFailedAtMs < LONGEST_OUTAGE_MS;
+}
+
 /** The probe came back untried (its consumer left): another may be taken at once. */
 export function unprobed(breaker: Breaker): Breaker {
   return { ...breaker, phase: 'open' };

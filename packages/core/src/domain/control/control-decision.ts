@@ -1,5 +1,5 @@
 import type { BreakerPhase } from './breaker.js';
-import type { ElasticReason, EpochObservation } from './elastic-control.js';
+import type { ElasticControl, ElasticReason, EpochObservation } from './elastic-control.js';
 
 export type ControlReason = ElasticReason;
 
@@ -18,4 +18,29 @@ export interface ControlDecision extends Omit<EpochObservation, 'maxInFlight'> {
   /** The most batches in flight at once in the epoch. */
   readonly inFlight: number;
   readonly breaker: BreakerPhase;
+  /** How long nothing is taken because the downstream asked for it, from now. */
+  readonly holdMs: number;
+}
+
+export function decisionOf(
+  reason: ControlReason,
+  from: ElasticControl,
+  to: ElasticControl,
+  { maxInFlight: inFlight, ...seen }: EpochObservation,
+  now: Pick<ControlDecision, 'breaker' | 'holdMs'>,
+): ControlDecision {
+  return {
+    ...seen,
+    ...now,
+    reason,
+    fromPermits: from.permits,
+    toPermits: to.permits,
+    intervalMs: to.intervalMs,
+    fromBatchSize: from.batchSize,
+    batchSize: to.batchSize,
+    latencyMs: to.latencyMs,
+    fromBaselineMs: from.baselineMs,
+    baselineMs: to.baselineMs,
+    inFlight,
+  };
 }

@@ -49,6 +49,7 @@ export interface EpochObservation {
   /** All of them. */
   readonly batches: number;
   readonly failures: number;
+  /** Answered with a pause, whatever else. */
   readonly throttled: number;
   /** Those that let a full batch wait. */
   readonly backlogged: number;
@@ -74,7 +75,7 @@ export type ElasticLimits = Pick<
   | 'control'
 >;
 
-/** Why a decision is what it is. */
+/** Why a decision is what it is. `retry_after`: none was made, the downstream asked for a pause or that was ended. */
 export const ELASTIC_REASONS = [
   'queue',
   'elastic_rebase',
@@ -85,6 +86,7 @@ export const ELASTIC_REASONS = [
   'probe',
   'hold',
   'breaker',
+  'retry_after',
 ] as const;
 export type ElasticReason = (typeof ELASTIC_REASONS)[number];
 

@@ -24,7 +24,7 @@ export interface ControlEpoch {
   readonly batches: number;
   /** Those that failed or were lost. */
   readonly failures: number;
-  /** Those that the downstream refused with a pause (`Retry-After`). */
+  /** Those that the downstream answered with a pause (`Retry-After`), also where it took a part or all. */
   readonly throttled: number;
   /** Those that let a full batch wait. */
   readonly backlogged: number;
@@ -36,8 +36,10 @@ export interface ControlEpoch {
 export interface FlushReport {
   /** Of a flush that succeeded, else it is not looked at. */
   readonly latencyMs: number;
-  /** `throttled`: the downstream asked for a pause. `lost`: its lease ended, and nobody knows. */
+  /** `throttled`: the downstream took nothing and asked for a pause. `lost`: its lease ended, and nobody knows. */
   readonly outcome: 'flushed' | 'failed' | 'throttled' | 'lost';
+  /** The pause that the downstream asked for, else 0. */
+  readonly retryAfterMs: number;
   readonly takenAtMs: number;
   /** Whether a full batch waited while it was under way, see `fullBatchWaits`. */
   readonly fullBatchWaited: boolean;
@@ -89,7 +91,7 @@ export function withFlush(epoch: ControlEpoch, report: FlushReport, nowMs: numbe
     flushed,
     batches: epoch.batches + 1,
     failures: epoch.failures + (outcome === 'failed' || outcome === 'lost' ? 1 : 0),
-    throttled: epoch.throttled + (outcome === 'throttled' ? 1 : 0),
+    throttled: epoch.throttled + (report.retryAfterMs > 0 ? 1 : 0),
     backlogged: epoch.backlogged + (fullBatchWaited ? 1 : 0),
     maxInFlight: epoch.maxInFlight,
   };

@@ -1,7 +1,7 @@
 import type { BackpressureState } from '../state.js';
 import type { Breaker, BreakerLimits } from './breaker.js';
 import * as circuit from './breaker.js';
-import type { ControlDecision, ControlReason } from './control-decision.js';
+import { type ControlDecision, type ControlReason, decisionOf } from './control-decision.js';
 import { type ElasticControl, type ElasticLimits, type EpochObservation, initialElastic } from './elastic-control.js';
 import { decide, recovering, withinLimits } from './elastic-law.js';
 import {
@@ -26,6 +26,8 @@ export interface FleetControl {
   readonly breaker: Breaker;
   /** The downstream asked not to be called before. */
   readonly holdUntilMs: number;
+  /** Its end as it was told last. */
+  readonly holdToldMs: number;
   /** When `maxFlushesPerSecond` allows the next take; 0 before the first. */
   readonly scheduledTakeMs: number;
 }
@@ -53,9 +55,7 @@ export interface Take {
 
 /** What became of a batch, and of the buffer. */
 export interface FleetReport extends FlushReport {
-  /** The pause that the downstream asked for, else 0. */
-  readonly retryAfterMs: number;
-  /** This batch was taken as the breaker's probe. */
+  /** The breaker waits for it. */
   readonly probe: boolean;
   /** Items that wait, after it. */
   readonly ready: number;
@@ -66,12 +66,19 @@ export interface FleetReport extends FlushReport {
   readonly slots: number;
 }
 
+/** The control after something that may have to be told, and what to tell. */
+export interface Told {
+  readonly control: FleetControl;
+  readonly decision?: ControlDecision;
+}
+
 export function initialFleetControl(limits: ElasticLimits): FleetControl {
   return {
     elastic: initialElastic(limits),
     epoch: newEpoch(0, 0),
     breaker: circuit.CLOSED_BREAKER,
     holdUntilMs: 0,
+    holdToldMs: 0,
     scheduledTakeMs: 0,
   };
 }
@@ -94,12 +101,13 @@ export function afterTake(
   { nowMs, inFlight, probe }: Take,
   { maxFlushesPerSecond }: ControlLimits,
 ): FleetControl {
-  const { elastic, epoch, breaker, holdUntilMs } = control;
+  const { elastic, epoch, breaker, holdUntilMs, holdToldMs } = control;
   return {
     elastic,
     epoch: withTake(epoch, inFlight),
     breaker: probe ? circuit.probing(breaker) : breaker,
     holdUntilMs,
+    holdToldMs,
     scheduledTakeMs:
       maxFlushesPerSecond === undefined ? 0 : nextTakeMs(control.scheduledTakeMs, nowMs, maxFlushesPerSecond),
   };
@@ -110,14 +118,22 @@ export function released(control: FleetControl, probe: boolean): FleetControl {
   return probe ? { ...control, breaker: circuit.unprobed(control.breaker) } : control;
 }
 
+/** What of the buffer a decision tells. */
+export type Scene = Pick<FleetReport, 'ready' | 'state' | 'slots' | 'inFlight'>;
+
 /** An operator knows better: the pause of the downstream ends, the breaker closes. */
-export function resumed(control: FleetControl): FleetControl {
-  return { ...withoutBreaker(control), holdUntilMs: 0 };
+export function resumed(before: FleetControl, scene: Scene, nowMs: number): Told {
+  const told = withoutBreaker({ ...before, holdUntilMs: 0, holdToldMs: 0 }, scene, nowMs);
+  if (told.decision !== undefined || before.holdUntilMs <= nowMs) return told;
+  return telling(told.control, before.elastic, 'retry_after', observationOf(before.epoch, scene, nowMs), nowMs);
 }
 
 /** A breaker that was switched off holds up nobody any more. */
-export function withoutBreaker(control: FleetControl): FleetControl {
-  return { ...control, breaker: circuit.CLOSED_BREAKER };
+export function withoutBreaker(before: FleetControl, scene: Scene, nowMs: number): Told {
+  const control = { ...before, breaker: circuit.CLOSED_BREAKER };
+  if (before.breaker.phase === 'closed') return { control };
+  const seen = observationOf(before.epoch, scene, nowMs);
+  return afresh(telling(control, before.elastic, 'breaker', seen, nowMs), scene, nowMs);
 }
 
 /** The store's clock has gone back by so much, and every time with it; 0 stays none. */
@@ -128,6 +144,7 @@ export function movedBack({ epoch, breaker, ...control }: FleetControl, ms: numb
     epoch: { ...epoch, startMs: back(epoch.startMs) },
     breaker: { ...breaker, windowStartMs: back(breaker.windowStartMs), openUntilMs: back(breaker.openUntilMs) },
     holdUntilMs: back(control.holdUntilMs),
+    holdToldMs: back(control.holdToldMs),
     scheduledTakeMs: back(control.scheduledTakeMs),
   };
 }
@@ -166,17 +183,18 @@ export function afterFlush(
   report: FleetReport,
   { nowMs, jitter }: { readonly nowMs: number; readonly jitter: number },
   limits: ControlLimits,
-): { readonly control: FleetControl; readonly decision?: ControlDecision } {
+): Told {
   const pausedUntilMs = report.retryAfterMs > 0 ? nowMs + report.retryAfterMs : 0;
   const holdUntilMs = Math.max(before.holdUntilMs, pausedUntilMs);
-  const { elastic, scheduledTakeMs } = before;
+  const { elastic, scheduledTakeMs, holdToldMs } = before;
   const breaker = afterBreaker(before.breaker, report, nowMs, jitter, limits);
-  const control = { elastic, epoch: before.epoch, breaker, holdUntilMs, scheduledTakeMs };
+  const control = { elastic, epoch: before.epoch, breaker, holdUntilMs, holdToldMs, scheduledTakeMs };
   if (breaker.phase !== before.breaker.phase) return turned(control, report, nowMs);
-  if (breaker.phase !== 'closed' || limits.control.algorithm !== 'elastic') return { control };
+  if (breaker.phase !== 'closed' || limits.control.algorithm !== 'elastic') return paused(control, report, nowMs);
   const epoch = withFlush(control.epoch, report, nowMs);
-  if (epochIsOver(epoch, elastic.wantedSamples, nowMs)) return decided(control, epoch, report, nowMs, limits);
-  return { control: { elastic, epoch, breaker, holdUntilMs, scheduledTakeMs } };
+  const counted = { elastic, epoch, breaker, holdUntilMs, holdToldMs, scheduledTakeMs };
+  if (epochIsOver(epoch, elastic.wantedSamples, nowMs)) return decided(counted, report, nowMs, limits);
+  return paused(counted, report, nowMs);
 }
 
 /** A throttled flush shows a downstream that works; the pause deals with it. */
@@ -193,45 +211,41 @@ function afterBreaker(
   return circuit.afterFlush(breaker, { failed, isProbe: probe }, nowMs, jitter, limits.breaker);
 }
 
-/** The breaker opened or closed. What was seen before says nothing about what comes after. */
-function turned(control: FleetControl, report: FleetReport, nowMs: number) {
-  const { epoch, breaker } = control;
-  const elastic = breaker.phase === 'closed' ? recovering(control.elastic) : control.elastic;
-  const decision = decisionOf(control, elastic, 'breaker', observationOf(epoch, report, nowMs));
-  return { control: { ...control, elastic, epoch: newEpoch(nowMs, report.inFlight) }, decision };
+/** The breaker opened or closed. */
+function turned(control: FleetControl, report: FleetReport, nowMs: number): Told {
+  const elastic = control.breaker.phase === 'closed' ? recovering(control.elastic) : control.elastic;
+  const seen = observationOf(control.epoch, report, nowMs);
+  return afresh(telling(control, elastic, 'breaker', seen, nowMs), report, nowMs);
 }
 
-function decided(
-  control: FleetControl,
-  epoch: ControlEpoch,
-  report: FleetReport,
-  nowMs: number,
-  limits: ControlLimits,
-) {
-  const seen = observationOf(epoch, report, nowMs);
+function decided(control: FleetControl, report: FleetReport, nowMs: number, limits: ControlLimits): Told {
+  const seen = observationOf(control.epoch, report, nowMs);
   const { control: elastic, reason } = decide(control.elastic, seen, limits);
-  const decision = decisionOf(control, elastic, reason, seen);
-  return { control: { ...control, elastic, epoch: newEpoch(nowMs, report.inFlight) }, decision };
+  return afresh(telling(control, elastic, reason, seen, nowMs), report, nowMs);
 }
 
-function decisionOf(
-  { elastic: from, breaker }: FleetControl,
+/** A pause is told when it ends so much later than was told last: once in this time, however short and many they are. */
+const TOLD_AGAIN_MS = 1_000;
+
+function paused(control: FleetControl, report: FleetReport, nowMs: number): Told {
+  if (control.holdUntilMs - control.holdToldMs < TOLD_AGAIN_MS) return { control };
+  return telling(control, control.elastic, 'retry_after', observationOf(control.epoch, report, nowMs), nowMs);
+}
+
+/** What was seen before says nothing about what comes after. */
+function afresh({ control, decision }: Required<Told>, { inFlight }: Scene, nowMs: number): Told {
+  return { control: { ...control, epoch: newEpoch(nowMs, inFlight) }, decision };
+}
+
+function telling(
+  control: FleetControl,
   to: ElasticControl,
   reason: ControlReason,
-  { maxInFlight: inFlight, ...seen }: EpochObservation,
-): ControlDecision {
-  return {
-    ...seen,
-    reason,
-    fromPermits: from.permits,
-    toPermits: to.permits,
-    intervalMs: to.intervalMs,
-    fromBatchSize: from.batchSize,
-    batchSize: to.batchSize,
-    latencyMs: to.latencyMs,
-    fromBaselineMs: from.baselineMs,
-    baselineMs: to.baselineMs,
-    inFlight,
-    breaker: breaker.phase,
-  };
+  seen: EpochObservation,
+  nowMs: number,
+): Required<Told> {
+  const { elastic: from, breaker, holdUntilMs } = control;
+  const now = { breaker: breaker.phase, holdMs: Math.max(0, holdUntilMs - nowMs) };
+  const decision = decisionOf(reason, from, to, seen, now);
+  return { control: { ...control, elastic: to, holdToldMs: holdUntilMs }, decision };
 }

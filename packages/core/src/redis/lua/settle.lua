@@ -70,16 +70,20 @@ local function settle_released(b, batch)
   return flushed, 0, 0
 end
 
--- Failures that say nothing about the items count no attempt: the downstream asked for a pause, or the breaker has
--- opened since they were taken.
-local function is_spared(b, batch)
-  return retry_after_ms > 0 or (breaker_is_open(b) and not batch.probe)
+-- Why a failure says nothing about the items, so that no attempt is counted. `untried`: the downstream asked for a pause,
+-- or the breaker has opened since the batch was taken; it comes back whole. `outage`: the probe failed as a whole.
+local function excuse_of(b, batch)
+  if retry_after_ms > 0 then return 'untried' end
+  if not breaker_is_open(b) then return nil end
+  if not is_awaited(b, batch) then return 'untried' end
+  local took_any = string.find(outcomes, 'a', 1, true)
+  return not took_any and circuit.is_outage(batch.first_ms, b.now) and 'outage' or nil
 end
 
 local function settle_items(b, batch)
   local records = redis.call('LRANGE', batch_key(b, id), 0, -1)
-  local spared = is_spared(b, batch)
-  local attempts = spared and batch.attempts or batch.attempts + 1
+  local counts = not excuse_of(b, batch)
+  local attempts = batch.attempts + (counts and 1 or 0)
   local first_ms = batch.first_ms > 0 and batch.first_ms or b.now
   local retry = {}
   local flushed, dead, cause = 0, 0, 9
@@ -90,7 +94,7 @@ local function settle_items(b, batch)
     if outcome == 'a' then
       flushed = flushed + 1
       release_items(b, 1, payload_bytes(record))
-    elseif outcome == 'd' or (attempts >= b.config.max_attempts and not spared) then
+    elseif outcome == 'd' or (counts and attempts >= b.config.max_attempts) then
       dead = dead + 1
       bury(b, record, ARGV[cause], attempts, first_ms)
     else
@@ -107,7 +111,8 @@ end
 
 local function settle_failed(b, batch)
   local flushed = release_acked(b, batch)
-  if not is_spared(b, batch) then return flushed, fail_batch(b, id, batch, ARGV[9], delay_of(b)) end
+  local excuse = excuse_of(b, batch)
+  if excuse ~= 'untried' then return flushed, fail_batch(b, id, batch, ARGV[9], delay_of(b), excuse) end
   give_back(b, id, batch, b.now + delay_of(b)(batch.attempts + 1))
   count(b, 'batchesFailed', 1)
   count(b, 'retried', batch.items)
@@ -141,7 +146,7 @@ local function settle(b)
     return append(vitals(b, 'stale'), 0, 0, 0, 0)
   end
   touch(b)
-  local probe, full_batch_waited = batch.probe, full_batch_waits(b)
+  local probe, full_batch_waited = is_awaited(b, batch), full_batch_waits(b)
   local flushed, retried, dead = SETTLE[kind](b, batch)
   count(b, 'flushed', flushed)
   count(b, 'batchesSettled', 1)

@@ -45,12 +45,11 @@ function count_flush(b, epoch, report)
   if report.outcome == 'flushed' then epoch.flushed = epoch.flushed + 1 end
   if report.takenAtMs < before then return end
   epoch.batches = epoch.batches + 1
+  if report.retryAfterMs > 0 then epoch.throttled = epoch.throttled + 1 end
   if report.outcome == 'flushed' then
     count_latency(b, report.latencyMs)
     epoch.samples = epoch.samples + 1
-  elseif report.outcome == 'throttled' then
-    epoch.throttled = epoch.throttled + 1
-  else
+  elseif report.outcome ~= 'throttled' then
     epoch.failures = epoch.failures + 1
   end
   if report.fullBatchWaited then epoch.backlogged = epoch.backlogged + 1 end

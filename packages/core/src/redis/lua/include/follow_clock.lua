@@ -5,7 +5,7 @@
 local CLOCK_TOLERANCE_MS = 1000
 
 local function rewind_fields(times, fields, ms)
-  for _, field in ipairs(fields) do times[field] = math.max(0, times[field] - ms) end
+  for _, field in ipairs(fields) do times[field] = math.max(0, (times[field] or 0) - ms) end
 end
 
 local function rewind(b, ms)
@@ -17,7 +17,7 @@ local function rewind(b, ms)
   b.control = b.control or unpack_field(b, 'control')
   if not b.control then return end
   b.control_changed = true
-  rewind_fields(b.control, { 'holdUntilMs', 'scheduledTakeMs' }, ms)
+  rewind_fields(b.control, { 'holdUntilMs', 'holdToldMs', 'scheduledTakeMs' }, ms)
   rewind_fields(b.control.breaker, { 'windowStartMs', 'openUntilMs' }, ms)
   rewind_fields(b.control.epoch, { 'startMs' }, ms)
 end

@@ -44,25 +44,28 @@ local function give_back(b, id, batch, due_ms)
 end
 
 -- A batch failed as a whole. One item is retried, or dies at maxAttempts; more are halved, so that a poison item is
--- isolated in about log2(items) steps and its healthy neighbours get through. Returns retried, dead.
-local function fail_batch(b, id, batch, cause, delay_of, suspect)
+-- isolated in about log2(items) steps and its healthy neighbours get through. What a failure is beside a failure is its
+-- sign: `suspect`, of what kills its takers; `outage`, it counts no attempt. Returns retried, dead.
+local function fail_batch(b, id, batch, cause, delay_of, sign)
   local records = redis.call('LRANGE', batch_key(b, id), 0, -1)
-  local attempts = batch.attempts + 1
+  local counts = sign ~= 'outage'
+  local attempts = batch.attempts + (counts and 1 or 0)
   local first_ms = batch.first_ms > 0 and batch.first_ms or b.now
   forget_batch(b, id, batch)
   redis.call('UNLINK', batch_key(b, id))
   count(b, 'batchesFailed', 1)
-  if #records == 1 and attempts >= b.config.max_attempts then
+  if counts and #records == 1 and attempts >= b.config.max_attempts then
     bury(b, records[1], cause, attempts, first_ms)
     return 0, 1
   end
-  local due_ms = b.now + delay_of(attempts)
+  local due_ms = b.now + delay_of(batch.attempts + 1)
   local half = math.ceil(#records / 2)
   local first, second = {}, {}
   for i, record in ipairs(records) do
     local part = i <= half and first or second
     part[#part + 1] = record
   end
+  local suspect = sign == 'suspect'
   store_retry(b, retry_id(b, id, suspect and 'c' or 'a'), first, attempts, first_ms, due_ms)
   if #second > 0 then store_retry(b, retry_id(b, id, suspect and 'd' or 'b'), second, attempts, first_ms, due_ms) end
   count(b, 'retried', #records)

@@ -19,8 +19,8 @@ local function sweep_lease(b, id)
   if not batch or batch.phase ~= 'l' then return end
   touch(b)
   count(b, 'leasesLost', 1)
-  if batch.probe then control_lost(b, batch) end
-  local _, dead = fail_batch(b, id, batch, 'lease lost', function() return 0 end, batch.attempts > 0)
+  if is_awaited(b, batch) then control_lost(b, batch) end
+  local _, dead = fail_batch(b, id, batch, 'lease lost', function() return 0 end, batch.attempts > 0 and 'suspect')
   if dead > 0 then
     add_to_rate(b, dead)
     follow_fill(b)

@@ -150,7 +150,7 @@ local function lease_out(b, id, choice, verdict)
   write_batch(b, id, batch, b.now + batch.lease_ms)
   b.inFlightBatches = b.inFlightBatches + 1
   b.lastTakeAtMs = b.now
-  control_taken(b, batch.probe)
+  control_taken(b, batch.probe and id)
   return batch_reply(b, batch, records)
 end
 
