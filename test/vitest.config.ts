@@ -43,7 +43,7 @@ export default defineConfig({
       tier('unit'),
       tier('simulation'),
       tier('property', withRedis),
-      tier('integration', withRedis),
+      tier('integration', waiting),
       tier('fault', { ...waiting, exclude: timed }),
       tier('e2e', { ...waiting, exclude: fleets }),
       tier('timed', { ...withRedis, include: timed, sequence: { groupOrder: 2 } }),

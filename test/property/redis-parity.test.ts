@@ -8,7 +8,7 @@ import { runInterleaving } from './interleaving.js';
 
 // FC_SEED runs one seed again, FC_RUNS more or fewer scenarios.
 const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const numRuns = Number(process.env.FC_RUNS ?? 100);
+const numRuns = Number(process.env.FC_RUNS ?? 60);
 
 const inBoth = (scenarios: fc.Arbitrary<Scenario>) =>
   fc.asyncProperty(scenarios, async (generated) => {
@@ -20,7 +20,7 @@ const inBoth = (scenarios: fc.Arbitrary<Scenario>) =>
     }
   });
 const property = inBoth(scenario);
-const crowdRuns = Math.ceil(numRuns / 20);
+const crowdRuns = Math.ceil(numRuns / 15);
 
 describe('the scripts in Redis and the memory store answer the same', () => {
   test(`${numRuns} scenarios from seed ${seed}`, async () => {

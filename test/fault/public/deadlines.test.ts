@@ -147,7 +147,7 @@ it('R9: LOADING', async () => {
   const { url, redis, signal, restart } = await startServer(args);
   const both = await openBoth(url);
   const pipeline = redis.pipeline();
-  for (let i = 0; i < 4_000; i++) pipeline.set(`filler:${i}`, 'x'.repeat(100));
+  for (let i = 0; i < 3_000; i++) pipeline.set(`filler:${i}`, 'x'.repeat(100));
   await pipeline.exec();
   await redis.call('save');
   await signal('SIGKILL');

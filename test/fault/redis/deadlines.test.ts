@@ -198,7 +198,7 @@ it('R9: a server that loads its data is waited for within the deadline', async (
   const store = openStore(url, { deadlineMs: DEADLINE_MS });
   await declare(store);
   const pipeline = redis.pipeline();
-  for (let i = 0; i < 5_000; i++) pipeline.set(`filler:${i}`, 'x'.repeat(100));
+  for (let i = 0; i < 4_000; i++) pipeline.set(`filler:${i}`, 'x'.repeat(100));
   await pipeline.exec();
   await redis.call('save');
   await signal('SIGKILL');
