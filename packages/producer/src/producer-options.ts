@@ -14,9 +14,10 @@ export interface ProducerOnlyOptions {
    * - `throw`: it throws `StoreUnavailableError`, which says whether the item may have been admitted all the same.
    * - `refuse`: the result is the refusal `unavailable`, with that error as its `cause`.
    * - `hold`: it goes on, under the same token, until Redis answers or the producer is closed; the result then tells
-   *   for how long (`heldMs`). What is held is sent in the order in which it was pushed, before anything newer. Up to
-   *   `maxHeldItems` and `maxPendingBytes` wait like this, in the memory of this process: they are lost if it dies. A push
-   *   beyond that is refused at once as `unavailable`. The events `away` and `back` tell when it begins and ends.
+   *   for how long (`heldMs`). What is held is sent in the order in which it was pushed, before anything newer. What is
+   *   pending when the outage is noticed is held whatever it is (`maxPendingItems` at most), and more is taken up to
+   *   `maxHeldItems` and `maxPendingBytes`, in the memory of this process: it is lost if that dies. A push beyond that is
+   *   refused at once as `unavailable`. The events `away` and `back` tell when it begins and ends.
    *   `deadlineMs` then limits each attempt, and all other calls; `close` ends it, and tells what it gave up.
    */
   readonly onUnavailable?: OnUnavailable | undefined;
