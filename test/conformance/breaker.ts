@@ -100,20 +100,6 @@ export function describeBreaker(open: OpenStore): void {
       await rig.takeBatch();
     });
 
-    test('a probe whose taker died is followed by another, however many retries are due', async ({ rig }) => {
-      await rig.declare({ ...FIXED, breaker: { ...BREAKER, minFlushes: 20 } });
-      await rig.fill(100);
-      await failFlushes(rig, 20);
-      await rig.advance(3_000);
-      await rig.takeBatch();
-      expect(await rig.snapshot()).toMatchObject({ retryBatches: 40, control: { breaker: 'half_open' } });
-      await rig.advance(15_000);
-      expect(await rig.take()).toMatchObject({ kind: 'none', reason: 'breaker' });
-      expect((await rig.snapshot()).control.breaker).toBe('open');
-      await rig.advance(3_000);
-      await rig.takeBatch();
-    });
-
     test('a partial failure shows a downstream that works; a resume closes it; disabled it never opens', async ({
       rig,
     }) => {

@@ -9,6 +9,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { type RedisServer, startRedisServer } from '../../../scripts/redis.mjs';
 import { eventually } from '../../support/eventually.js';
+import { refusals } from '../../support/least-privilege.js';
 import { openStore } from './rig.js';
 
 const PASSWORD = 'a password';
@@ -36,11 +37,11 @@ afterAll(async () => {
   rmSync(dir, { recursive: true });
 });
 
-/** Everything that was refused since the last time. */
-async function refusals(): Promise<string[]> {
-  const log = (await root.call('acl', 'log')) as (string | number)[][];
+/** Everything that the library was refused since the last time. */
+async function refusedLately(): Promise<string[]> {
+  const found = await refusals(root, 'backpressure');
   await root.call('acl', 'log', 'reset');
-  return log.map((entry) => `${entry[5]} ${entry[7]}`);
+  return found;
 }
 
 it('S1: producers, consumers and admins, BullMQ included, do all of their work with the rights of infra/acl.conf', async () => {
@@ -94,14 +95,14 @@ it('S1: producers, consumers and admins, BullMQ included, do all of their work w
   await consumer.close({ timeoutMs: 2_000 });
   await admin.destroy();
   expect(errors).toEqual([]);
-  expect(await refusals()).toEqual([]);
+  expect(await refusedLately()).toEqual([]);
 });
 
 it('S1: a push that waits for replicas needs no more', async () => {
   const store = openStore(url, { durability: { replicas: 1, timeoutMs: 10 } });
   await store.snapshot().catch(() => {});
   await store.push({ token: { session: 'abcdefghijklmnop', seq: 1 }, items: [] }).catch(() => {});
-  expect(await refusals()).toEqual([]);
+  expect(await refusedLately()).toEqual([]);
 });
 
 it('S1: and nothing but that', async () => {
@@ -125,5 +126,5 @@ it('S1: and nothing but that', async () => {
   for (const [name = '', ...args] of commands) {
     await expect(redis.call(name, ...args), name).rejects.toThrow(/NOPERM|executing the script/);
   }
-  await refusals();
+  await refusedLately();
 });
